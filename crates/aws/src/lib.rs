@@ -1,0 +1,1 @@
+//! The ports of guard over the AWS SDK and S3-compatible endpoints.

@@ -1,0 +1,32 @@
+//! One judged bucket: its configuration, its verdict, and where it came from.
+
+use policy::bucket::Bucket;
+use policy::public::Verdict;
+
+/// One judged bucket.
+#[derive(Clone, Debug)]
+pub struct Assessment {
+    /// The configuration that was judged.
+    pub bucket: Bucket,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The AWS region, if known.
+    pub region: Option<String>,
+    /// The input's own id, if it had one.
+    pub id: Option<String>,
+    /// Where the configuration stands, if it came from a file.
+    pub source: Option<Source>,
+    /// The exception that covers what is open, if there is one.
+    pub exception: Option<String>,
+}
+
+/// A place in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The file as the user named it; `-` is standard input.
+    pub file: String,
+    /// Line of the place, from 1, where known.
+    pub line: Option<usize>,
+    /// JSON path, logical id or address of the place, where there is one.
+    pub path: Option<String>,
+}

@@ -1,0 +1,1 @@
+//! The loops: gather, decide, plan, apply, verify, undo. Declares the ports that they need.

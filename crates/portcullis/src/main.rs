@@ -1,0 +1,57 @@
+//! The Portcullis executable: one binary, one subcommand a job.
+
+mod check;
+mod demo;
+mod deploy;
+mod exit;
+mod explain;
+mod fix;
+mod scan;
+mod undo;
+
+use clap::{Parser, Subcommand};
+
+use crate::exit::{ExitStatus, Failure};
+
+/// Keeps S3 buckets closed: finds who can get in, shows how, and closes the door with care.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Judge configurations at hand: policies, bucket documents, templates, plans. No network.
+    Check(check::CheckArgs),
+    /// Judge every bucket of an account, or of an S3-compatible store.
+    Scan(scan::ScanArgs),
+    /// Explain one bucket in full: which layer decides, witness or proof, what would close it.
+    Explain(explain::ExplainArgs),
+    /// Plan how to close what is open; with --apply, close it, verify, and keep the way back.
+    Fix(fix::FixArgs),
+    /// Take a remediation back, if nothing else changed since.
+    Undo(undo::UndoArgs),
+    /// Watch open buckets being found and closed on an embedded S3 server. Nothing to configure.
+    Demo(demo::DemoArgs),
+    /// Print what is needed to run Portcullis on a real account.
+    Deploy(deploy::DeployArgs),
+}
+
+fn main() -> std::process::ExitCode {
+    let cli = Cli::parse();
+    let done: Result<ExitStatus, Failure> = match cli.command {
+        Command::Check(args) => check::run(&args),
+        Command::Scan(args) => scan::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Fix(args) => fix::run(&args),
+        Command::Undo(args) => undo::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Deploy(args) => deploy::run(&args),
+    };
+    match done {
+        Ok(status) => status.into(),
+        Err(failure) => failure.report(),
+    }
+}

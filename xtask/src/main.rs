@@ -1,0 +1,2 @@
+//! Repository tasks, run as `cargo xtask …`.
+fn main() {}
