@@ -22,8 +22,11 @@ pub enum Observed<T> {
 pub enum Unread {
     /// The verdict was settled without it, so nobody asked.
     NotNeeded,
-    /// The input has no place for it (a bare policy says nothing about ACLs).
+    /// The input does not have it (a bare policy says nothing about ACLs). The analysis takes it as
+    /// absent and lists it as not considered.
     NotGiven,
+    /// The input says itself that it is unknown. What depends on it is undecided.
+    SaidUnknown,
     /// The store refused the call; `action` is the IAM action that the reader lacks.
     AccessDenied {
         /// The missing IAM action, such as `s3:GetBucketPolicy`.
@@ -80,6 +83,7 @@ impl fmt::Display for Unread {
         match self {
             Unread::NotNeeded => f.write_str("not needed"),
             Unread::NotGiven => f.write_str("not part of the input"),
+            Unread::SaidUnknown => f.write_str("the input says that it is unknown"),
             Unread::AccessDenied { action } => write!(f, "access denied: {action} is missing"),
             Unread::KnownLater { attribute } => write!(f, "{attribute} is not known yet"),
             Unread::Unsupported { operation } => write!(f, "the store does not offer {operation}"),
