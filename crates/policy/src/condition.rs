@@ -3,10 +3,15 @@
 //! The rules are those of the IAM user guide, "IAM JSON policy elements: Condition operators" and
 //! "Single-valued vs. multivalued context keys".
 
+use std::net::IpAddr;
+
+use base64::prelude::{BASE64_STANDARD, Engine};
 use ipnet::IpNet;
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 
-use crate::pattern::Pattern;
+use crate::pattern::{Element, Pattern, Reading};
 
 /// One condition of a statement: one operator on one key. Its values are alternatives.
 #[derive(Clone, Debug)]
@@ -87,9 +92,118 @@ pub enum Value {
     Binary(Vec<u8>),
     /// For the address operators; a plain address is a /32 or /128.
     Cidr(IpNet),
-    /// A text that does not fit the operator. It matches nothing, and the statement lists it as
-    /// not understood.
+    /// A text that does not fit the operator; the statement lists it as not understood. Whether
+    /// it matches is not known: stores differ in what they do with it.
     NotUnderstood(String),
+}
+
+impl Value {
+    /// Reads one value of a condition as its operator wants it. `variables` says whether policy
+    /// variables are recognised; they exist for the string and ARN operators only (IAM user guide,
+    /// "IAM policy elements: Variables and tags").
+    ///
+    /// The error says what the operator wants instead.
+    pub fn read(operator: Operator, text: &str, variables: bool) -> Result<Value, &'static str> {
+        use Operator as O;
+        let pattern = |reading| Pattern::new(text, reading, variables);
+        Ok(match operator {
+            O::StringEquals | O::StringNotEquals => Value::Pattern(pattern(Reading::Literal)),
+            O::StringEqualsIgnoreCase | O::StringNotEqualsIgnoreCase => {
+                Value::Pattern(pattern(Reading::Literal).to_lowercase())
+            }
+            O::StringLike | O::StringNotLike => Value::Pattern(pattern(Reading::Wildcards)),
+            O::ArnEquals | O::ArnLike | O::ArnNotEquals | O::ArnNotLike if text == "*" => {
+                // The one shorthand: any ARN, whatever its parts.
+                Value::Pattern(pattern(Reading::Wildcards))
+            }
+            O::ArnEquals | O::ArnLike | O::ArnNotEquals | O::ArnNotLike => {
+                let pattern = pattern(Reading::Arn);
+                let colons = pattern
+                    .elements()
+                    .iter()
+                    .filter(|e| **e == Element::Char(':'));
+                if colons.count() < 5 {
+                    return Err("an ARN of six parts separated by colons, or `*` alone");
+                }
+                Value::Pattern(pattern)
+            }
+            O::NumericEquals
+            | O::NumericNotEquals
+            | O::NumericLessThan
+            | O::NumericLessThanEquals
+            | O::NumericGreaterThan
+            | O::NumericGreaterThanEquals => Value::Number(number(text).ok_or("a decimal number")?),
+            O::DateEquals
+            | O::DateNotEquals
+            | O::DateLessThan
+            | O::DateLessThanEquals
+            | O::DateGreaterThan
+            | O::DateGreaterThanEquals => {
+                Value::Date(date(text).ok_or(
+                    "an ISO 8601 date such as `2030-01-31T00:00:00Z`, or seconds since 1970",
+                )?)
+            }
+            O::Bool | O::Null => Value::Bool(boolean(text).ok_or("`true` or `false`")?),
+            O::BinaryEquals => Value::Binary(binary(text).ok_or("base64 text")?),
+            O::IpAddress | O::NotIpAddress => {
+                Value::Cidr(cidr(text).ok_or(
+                    "an address or a CIDR block such as `203.0.113.0/24` or `2001:db8::/32`",
+                )?)
+            }
+        })
+    }
+}
+
+/// A decimal number as the numeric operators read it, in policies and in requests.
+pub(crate) fn number(text: &str) -> Option<f64> {
+    // Rust's own reading also takes `inf`, `NaN` and the like.
+    let decimal = |b: u8| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E');
+    text.bytes()
+        .all(decimal)
+        .then(|| text.parse().ok())?
+        .filter(|number: &f64| number.is_finite())
+}
+
+/// A moment as the date operators read it: ISO 8601 (without a zone: UTC), or seconds since 1970.
+///
+/// Four digits alone could be either and are refused.
+pub(crate) fn date(text: &str) -> Option<Timestamp> {
+    if text.len() != 4
+        && let Ok(seconds) = text.parse()
+    {
+        return Timestamp::from_second(seconds).ok();
+    }
+    // jiff also reads time zone annotations in brackets, which are not ISO 8601.
+    if text.len() < 8 || text.contains('[') {
+        return None;
+    }
+    if let Ok(moment) = text.parse() {
+        return Some(moment);
+    }
+    let local: DateTime = text.parse().ok()?;
+    TimeZone::UTC.to_timestamp(local).ok()
+}
+
+/// `true` or `false`, ignoring case.
+pub(crate) fn boolean(text: &str) -> Option<bool> {
+    if text.eq_ignore_ascii_case("true") {
+        Some(true)
+    } else if text.eq_ignore_ascii_case("false") {
+        Some(false)
+    } else {
+        None
+    }
+}
+
+/// The bytes behind base64 text.
+pub(crate) fn binary(text: &str) -> Option<Vec<u8>> {
+    BASE64_STANDARD.decode(text).ok()
+}
+
+fn cidr(text: &str) -> Option<IpNet> {
+    text.parse()
+        .ok()
+        .or_else(|| Some(IpNet::from(text.parse::<IpAddr>().ok()?)))
 }
 
 impl Operator {

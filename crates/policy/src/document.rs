@@ -4,9 +4,15 @@
 //! What cannot be a policy at all is an error; what a policy may hold but we do not understand is
 //! kept as [`Statement::not_understood`], so that the analysis can decide it both ways.
 
+use std::fmt;
+
 use crate::action::ActionSet;
 use crate::condition::Condition;
 use crate::pattern::Pattern;
+
+mod conditions;
+mod principals;
+mod read;
 
 /// A parsed policy document.
 #[derive(Clone, Debug)]
@@ -22,6 +28,61 @@ pub struct Policy {
     pub diagnostics: Vec<Diagnostic>,
     /// The text that it was parsed from, to show statements as they were written.
     pub text: String,
+}
+
+impl Policy {
+    /// Parses the JSON text of a policy.
+    ///
+    /// The result may hold doubts: [`Policy::diagnostics`] has every one of them, and
+    /// [`Statement::not_understood`] those that leave open when a statement applies. Wherever such a
+    /// doubt is about an element, the element is read as wide as it could be meant.
+    ///
+    /// # Errors
+    ///
+    /// If the text is not JSON, is longer than [`crate::json::MAX_BYTES`] or nested deeper than
+    /// [`crate::json::MAX_DEPTH`]; if it is not an object with statements, or a statement does not
+    /// say whether it allows or denies.
+    ///
+    /// ```
+    /// use policy::document::{Effect, Policy, Principal};
+    ///
+    /// let policy = Policy::parse(
+    ///     r#"{
+    ///         "Version": "2012-10-17",
+    ///         "Statement": {
+    ///             "Effect": "Allow",
+    ///             "Principal": "*",
+    ///             "Action": "s3:GetObject",
+    ///             "Resource": "arn:aws:s3:::reports/*"
+    ///         }
+    ///     }"#,
+    /// )?;
+    /// assert_eq!(policy.statements[0].effect, Effect::Allow);
+    /// assert_eq!(policy.statements[0].principal.entries, [Principal::Everyone]);
+    ///
+    /// let error = Policy::parse(r#"{"Statement": {"Efect": "Allow"}}"#).unwrap_err();
+    /// assert!(error.to_string().contains("$.Statement"), "{error}");
+    /// # Ok::<(), policy::document::ParseError>(())
+    /// ```
+    pub fn parse(text: &str) -> Result<Policy, ParseError> {
+        read::policy(text)
+    }
+}
+
+/// A text that cannot be a policy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct ParseError {
+    /// What is wrong, what makes it unreadable first.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.diagnostics.first() {
+            Some(first) => write!(f, "{first}"),
+            None => f.write_str("the policy cannot be read"),
+        }
+    }
 }
 
 /// The version of the policy language.
@@ -133,6 +194,17 @@ pub struct Diagnostic {
     pub line: usize,
     /// See `line`.
     pub column: usize,
+}
+
+/// Message, path, line and column, on one line.
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} (at {}, line {}, column {})",
+            self.message, self.path, self.line, self.column
+        )
+    }
 }
 
 /// How bad a diagnostic is.

@@ -11,6 +11,8 @@ pub mod action;
 pub mod bucket;
 pub mod condition;
 pub mod document;
+pub mod evaluate;
+pub mod json;
 pub mod observed;
 pub mod pattern;
 pub mod public;
