@@ -1,1 +1,19 @@
 //! The loops: gather, decide, plan, apply, verify, undo. Declares the ports that they need.
+//!
+//! - [`operation`] lists every call with the IAM action that it needs; [`ports`] is what a store
+//!   must be able to do; [`error`] is how a call fails.
+//! - [`pace`] keeps the calls of one account within a budget and repeats what failed in passing.
+//! - [`gather`] asks in the order that settles a bucket soonest; [`sweep`] does it for an estate.
+//! - [`journal`] keeps what a remediation replaced; [`remediate`] applies a plan and takes it back.
+//!
+//! The crate does not know which cloud client stands behind a port. Time and randomness come in as
+//! values.
+
+pub mod error;
+pub mod gather;
+pub mod journal;
+pub mod operation;
+pub mod pace;
+pub mod ports;
+pub mod remediate;
+pub mod sweep;

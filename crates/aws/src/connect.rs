@@ -1,0 +1,243 @@
+//! Finds credentials, region and endpoint as every AWS tool does, and learns which store answers.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_s3::config::{RequestChecksumCalculation, StalledStreamProtectionConfig};
+use aws_smithy_http_client::{Builder, tls};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use guard::error::{CallError, Hopeless};
+use guard::operation::Operation;
+use guard::pace::Pace;
+use policy::bucket::Enforcement;
+
+use crate::dialect;
+use crate::store::Store;
+
+/// What the user said about where to look.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectOptions {
+    /// The profile of the shared configuration files.
+    pub profile: Option<String>,
+    /// The region.
+    pub region: Option<String>,
+    /// The endpoint of an S3-compatible store.
+    pub endpoint_url: Option<String>,
+}
+
+/// What is known of the store behind an endpoint.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// `aws`, `aws-cn` or `aws-us-gov`.
+    pub partition: String,
+    /// The account's twelve digits, if the store tells them.
+    pub account: Option<String>,
+    /// How it enforces.
+    pub enforcement: Enforcement,
+}
+
+/// Connects: loads the configuration and makes the first calls, whose failures are about the whole
+/// endpoint and not about one bucket.
+pub async fn connect(options: &ConnectOptions, pace: &Pace) -> Result<Store, Hopeless> {
+    let endpoint = custom_endpoint(options);
+    let place = endpoint.clone().unwrap_or_else(|| "AWS".to_owned());
+    let config = load(options).await?;
+    Store::meet(config, endpoint, pace)
+        .await
+        .map_err(|error| match error {
+            CallError::Hopeless(hopeless) => hopeless,
+            error @ (CallError::Throttled { .. } | CallError::Passing { .. }) => {
+                Hopeless::Unreachable {
+                    endpoint: place,
+                    detail: error.to_string(),
+                }
+            }
+            error => Hopeless::NotS3 {
+                endpoint: place,
+                detail: error.to_string(),
+            },
+        })
+}
+
+/// `--endpoint-url`, or the variables that name one for S3 alone or for every service. The SDK reads
+/// the variables itself; whether there is one decides the dialect.
+fn custom_endpoint(options: &ConnectOptions) -> Option<String> {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    options
+        .endpoint_url
+        .clone()
+        .or_else(|| variable("AWS_ENDPOINT_URL_S3"))
+        .or_else(|| variable("AWS_ENDPOINT_URL"))
+}
+
+async fn load(options: &ConnectOptions) -> Result<SdkConfig, Hopeless> {
+    if let Some(url) = custom_endpoint(options) {
+        check_url(&url)?;
+    }
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http_client())
+        // Repetition, pace and time limits are the caller's, for all calls together.
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(Duration::from_secs(5))
+                .build(),
+        )
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
+    if let Some(profile) = &options.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(region) = &options.region {
+        check_region(region)?;
+        loader = loader.region(Region::new(region.clone()));
+    }
+    let mut config = loader.load().await;
+    if config.region().is_none() {
+        // Listing buckets and the account's block work from any region of the partition; a store
+        // that is not AWS's mostly ignores the region.
+        config = config
+            .into_builder()
+            .region(Region::from_static("us-east-1"))
+            .build();
+    }
+    if let Some(provider) = config.credentials_provider() {
+        use aws_credential_types::provider::ProvideCredentials;
+        if let Err(error) = provider.provide_credentials().await {
+            return Err(crate::failure::credentials_failure(&error));
+        }
+    }
+    Ok(config)
+}
+
+/// One connection pool for all regions and services; HTTP/1.1 or 2 as the server likes.
+fn http_client() -> SharedHttpClient {
+    Builder::new()
+        .tls_provider(tls::Provider::Rustls(
+            tls::rustls_provider::CryptoMode::Ring,
+        ))
+        .build_https()
+}
+
+fn check_url(url: &str) -> Result<(), Hopeless> {
+    let rest = url
+        .strip_prefix("http://")
+        .or_else(|| url.strip_prefix("https://"));
+    let host = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
+    let wrong = match host {
+        None => "an endpoint begins with http:// or https://",
+        Some("") => "it names no host",
+        Some(host) if host.contains('@') => "an endpoint does not hold credentials",
+        Some(_) => return Ok(()),
+    };
+    // What might be a secret is not shown again.
+    let shown = if url.contains('@') { "(hidden)" } else { url };
+    Err(Hopeless::Configuration {
+        detail: format!("the endpoint {shown} cannot be used: {wrong}"),
+    })
+}
+
+fn check_region(region: &str) -> Result<(), Hopeless> {
+    let fits = !region.is_empty()
+        && region.len() <= 64
+        && region
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if fits {
+        return Ok(());
+    }
+    Err(Hopeless::Configuration {
+        detail: format!("`{region}` is not the name of a region"),
+    })
+}
+
+/// The partition of a region (AWS general reference, "Amazon Resource Names").
+pub(crate) fn partition_of(region: &str) -> &'static str {
+    if region.starts_with("cn-") {
+        "aws-cn"
+    } else if region.starts_with("us-gov-") {
+        "aws-us-gov"
+    } else {
+        "aws"
+    }
+}
+
+impl Store {
+    /// The first calls: who are we, and which store is this.
+    pub(crate) async fn meet(
+        config: SdkConfig,
+        endpoint: Option<String>,
+        pace: &Pace,
+    ) -> Result<Store, CallError> {
+        let region = config
+            .region()
+            .map(|region| region.as_ref().to_owned())
+            .unwrap_or_default();
+        let mut identity = Identity {
+            partition: partition_of(&region).to_owned(),
+            account: None,
+            enforcement: Enforcement::Aws,
+        };
+        let mut store = Store::new(config, endpoint, region, identity.clone());
+        if store.is_custom() {
+            let headers = pace
+                .call(Operation::ListBuckets, || store.first_headers())
+                .await?;
+            identity.enforcement = dialect::enforcement(|name| headers.get(name));
+            if identity.enforcement == Enforcement::Aws {
+                // Emulators of AWS have STS at the same endpoint; another store answers anything.
+                identity.account = store.caller().await.unwrap_or_default();
+            }
+        } else {
+            let caller = pace
+                .call(Operation::GetCallerIdentity, || store.caller())
+                .await;
+            identity.account = match caller {
+                Ok(account) => account,
+                Err(error @ CallError::Hopeless(_)) => return Err(error),
+                // STS can be out of reach where S3 is not. What needs the account's number says so.
+                Err(_) => None,
+            };
+        }
+        store.identity = identity;
+        Ok(store)
+    }
+}
+
+/// Whether the text is an account's number.
+pub(crate) fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_must_be_a_url_without_credentials() {
+        assert!(check_url("http://127.0.0.1:9000").is_ok());
+        assert!(check_url("https://s3.example.org/base").is_ok());
+        for wrong in [
+            "localhost:9000",
+            "https://",
+            "ftp://host",
+            "http://key:secret@host",
+        ] {
+            let error = check_url(wrong)
+                .err()
+                .map(|e| e.to_string())
+                .unwrap_or_default();
+            assert!(error.contains("cannot be used"), "{wrong}: {error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn partitions() {
+        assert_eq!(partition_of("eu-central-1"), "aws");
+        assert_eq!(partition_of("cn-north-1"), "aws-cn");
+        assert_eq!(partition_of("us-gov-west-1"), "aws-us-gov");
+    }
+}

@@ -1,0 +1,1 @@
+//! What remediations replaced: the way back.

@@ -1,0 +1,1 @@
+//! Applies a plan, and takes it back.
