@@ -1,7 +1,6 @@
 //! The plain reading, rule by rule: each row is a condition, what the request has, and whether the
 //! statement applies. The rules are those of the IAM user guide, "Condition operators",
 //! "Single-valued vs. multivalued context keys" and "Policy variables".
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 use policy::document::Policy;
 use policy::evaluate::{Decision, Matches, StatementRef, evaluate, statement_matches};

@@ -212,3 +212,93 @@ fn hostile_numbers_of_mistakes_are_counted_not_listed() {
     assert_eq!(policy.diagnostics.len(), 100);
     assert_eq!(policy.statements[0].not_understood.len(), 20);
 }
+
+/// Every element with every kind of JSON value: it is one of the values listed here, or something
+/// is said about it.
+#[test]
+fn wrong_types_never_pass_in_silence() {
+    const VALUES: &[&str] = &[
+        "null",
+        "true",
+        "1",
+        r#""x""#,
+        "[]",
+        "{}",
+        "[1]",
+        "[null]",
+        "[[]]",
+        "[{}]",
+        r#"["x", {}]"#,
+    ];
+    let fine: &[(&str, &[&str])] = &[
+        ("Version", &[]),
+        ("Id", &[r#""x""#]),
+        ("Statement", &["[]"]),
+        ("Sid", &[r#""x""#]),
+        ("Effect", &[]),
+        ("Principal", &[]),
+        ("NotPrincipal", &[]),
+        ("AWS", &[]),
+        ("Service", &[r#""x""#]),
+        ("Action", &[r#""x""#]),
+        ("NotAction", &[r#""x""#]),
+        ("Resource", &[r#""x""#]),
+        ("NotResource", &[r#""x""#]),
+        ("Condition", &["{}"]),
+        ("StringEquals", &["{}"]),
+        ("key", &["true", "1", r#""x""#, "[1]"]),
+    ];
+    for (element, fine) in fine {
+        for value in VALUES {
+            let member = format!(r#""{element}": {value}"#);
+            let with = |name: &str, default: &str| match *element {
+                e if e == name || e.strip_prefix("Not") == Some(name) => member.clone(),
+                _ => format!(r#""{name}": {default}"#),
+            };
+            let principals = with("AWS", r#""*""#);
+            let principals = if *element == "Service" {
+                member.clone()
+            } else {
+                principals
+            };
+            let statement = format!(
+                r#"{{{}, {}, {}, {}, {}, {}}}"#,
+                with("Sid", r#""s""#),
+                with("Effect", r#""Allow""#),
+                with("Principal", &format!("{{{principals}}}")),
+                with("Action", r#""s3:*""#),
+                with("Resource", r#""*""#),
+                with(
+                    "Condition",
+                    &format!(
+                        "{{{}}}",
+                        with("StringEquals", &format!("{{{}}}", with("key", r#""v""#)))
+                    )
+                ),
+            );
+            let text = format!(
+                "{{{}, {}, {}}}",
+                with("Version", r#""2012-10-17""#),
+                with("Id", r#""i""#),
+                with("Statement", &statement)
+            );
+            let said = Policy::parse(&text).map_or_else(|e| e.diagnostics, |p| p.diagnostics);
+            assert_eq!(said.is_empty(), fine.contains(value), "{text}\n{said:?}");
+        }
+    }
+}
+
+#[test]
+fn control_characters_of_a_policy_do_not_reach_a_terminal() {
+    let text = r#"{"Statement": {"Effect": "Allow", "\u001b[2J\u202e": 1}}"#;
+    let policy = Policy::parse(text).unwrap();
+    for diagnostic in &policy.diagnostics {
+        let shown = diagnostic.to_string();
+        assert!(!shown.contains(['\u{1b}', '\u{202e}']), "{shown:?}");
+    }
+    assert!(
+        policy.diagnostics[0]
+            .message
+            .contains(r"`\u{1b}[2J\u{202e}`")
+    );
+}
