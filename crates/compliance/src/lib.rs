@@ -2,3 +2,4 @@
 //! functions over plain data.
 
 pub mod assessment;
+pub mod input;
