@@ -1,5 +1,7 @@
 //! CloudFormation templates.
 
+#![expect(clippy::expect_used, reason = "tests")]
+
 mod common;
 
 use common::{options, read, read_with};

@@ -33,7 +33,7 @@ pub(crate) fn render(reading: &Reading) -> String {
     for input in &reading.buckets {
         let b = &input.bucket;
         let levels = &b.public_access_block;
-        out += &format!("{}", b.name);
+        out += &b.name;
         if let Some(account) = &b.owner_account {
             out += &format!(" {account}");
         }
