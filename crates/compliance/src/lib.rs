@@ -2,4 +2,3 @@
 //! functions over plain data.
 
 pub mod assessment;
-pub mod input;

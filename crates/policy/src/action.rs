@@ -155,8 +155,20 @@ pub struct ActionTable {
     read: ActionSet,
     objects: ActionSet,
     owner_only: ActionSet,
+    by_interest: Vec<usize>,
     version: String,
 }
+
+/// The actions that say most about what is open, first.
+const MOST_TELLING: &[&str] = &[
+    "s3:GetObject",
+    "s3:ListBucket",
+    "s3:PutObject",
+    "s3:DeleteObject",
+    "s3:PutBucketAcl",
+    "s3:PutObjectAcl",
+    "s3:GetBucketAcl",
+];
 
 #[derive(Deserialize)]
 struct TableFile {
@@ -251,6 +263,17 @@ impl ActionTable {
             objects: set(&|a| a.resource == ResourceType::Object),
             owner_only: set(&|a| a.owner_only),
             version: file.version,
+            by_interest: {
+                let mut order: Vec<usize> = (0..actions.len()).collect();
+                order.sort_by_key(|i| {
+                    let name = &actions[*i].name;
+                    MOST_TELLING
+                        .iter()
+                        .position(|n| n == name)
+                        .unwrap_or(MOST_TELLING.len())
+                });
+                order
+            },
             actions,
         }
     }
@@ -304,6 +327,10 @@ impl ActionTable {
             .get(permission.as_str())
             .copied()
             .unwrap_or_default()
+    }
+    /// The indexes of all actions, those that say most about what is open first.
+    pub(crate) fn by_interest(&self) -> &[usize] {
+        &self.by_interest
     }
     /// The version of the table, for reports.
     pub fn version(&self) -> &str {

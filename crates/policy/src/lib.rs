@@ -13,6 +13,7 @@ pub mod condition;
 pub mod document;
 pub mod evaluate;
 pub mod json;
+mod key;
 pub mod observed;
 pub mod pattern;
 pub mod public;

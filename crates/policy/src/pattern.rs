@@ -71,12 +71,14 @@ impl Pattern {
         let mut colons = 0;
         let mut at = 0;
         while at < chars.len() {
-            if variables && chars[at] == '$' && chars.get(at + 1) == Some(&'{') {
-                if let Some((element, next)) = variable(&chars, at) {
-                    elements.push(element);
-                    at = next;
-                    continue;
-                }
+            if variables
+                && chars[at] == '$'
+                && chars.get(at + 1) == Some(&'{')
+                && let Some((element, next)) = variable(&chars, at)
+            {
+                elements.push(element);
+                at = next;
+                continue;
             }
             let c = chars[at];
             let within_part = reading == Reading::Arn && colons < 5;

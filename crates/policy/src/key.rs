@@ -1,0 +1,208 @@
+//! Condition keys: who sends them, and which values an untrusted caller can have for them.
+//!
+//! The table is data (`data/condition-keys.json`), with its sources in it. A key that is not in the
+//! table is taken as a text that the caller chooses freely or leaves out.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+/// What a key's values are, seen from an untrusted caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum KeyDomain {
+    /// Free text.
+    Text,
+    /// A number.
+    Number,
+    /// A moment, unrelated to the moment of the request.
+    Date,
+    /// `true` or `false`.
+    Bool,
+    /// One of the listed values.
+    Values,
+    /// The moment of the request.
+    Time,
+    /// The public address that the request comes from.
+    SourceAddress,
+    /// Any address, private ones too.
+    Address,
+    /// An account id.
+    Account,
+    /// An organization id.
+    Organization,
+    /// A path of organization, root and units.
+    OrganizationPath,
+    /// A VPC id.
+    Vpc,
+    /// A VPC endpoint id.
+    VpcEndpoint,
+    /// The caller's own ARN.
+    PrincipalArn,
+    /// The kind of the caller.
+    PrincipalType,
+    /// The caller's unique id.
+    UserId,
+    /// Whether the caller is an AWS service.
+    IsService,
+    /// Whether an AWS service calls with the caller's credentials.
+    ViaService,
+    /// The name of the calling AWS service.
+    ServiceName,
+    /// The web identity provider of the session.
+    Provider,
+    /// The resource on whose behalf a service calls.
+    SourceArn,
+    /// The access point that the request came through.
+    AccessPointArn,
+    /// The bucket owner's account.
+    OwnerAccount,
+    /// The bucket owner's organization.
+    OwnerOrganization,
+    /// The bucket owner's place in the organization.
+    OwnerOrganizationPath,
+    /// Whether the request came over TLS.
+    SecureTransport,
+    /// The version of TLS; there is none without TLS.
+    TlsVersion,
+    /// Nothing is known: only its presence is tested.
+    #[serde(skip)]
+    Untested,
+}
+
+/// Which callers send a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum CallerKind {
+    /// Unsigned requests.
+    Anonymous,
+    /// Principals of an account, of whichever type.
+    Signed,
+    /// IAM users only.
+    User,
+    /// Role sessions only.
+    Role,
+    /// AWS services.
+    Service,
+    /// Sessions of web identity providers.
+    Web,
+}
+
+/// The way on which requests carry a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum KeyNetwork {
+    /// Either way.
+    #[default]
+    Any,
+    /// Requests that do not come through a VPC endpoint.
+    Internet,
+    /// Requests through a VPC endpoint.
+    Vpc,
+}
+
+/// Whether a key is always there on the requests that can carry it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Presence {
+    /// It may be absent.
+    #[default]
+    Optional,
+    /// It is always there.
+    Always,
+}
+
+/// Which part of another key's value a key repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LinkedPart {
+    /// The account field of an ARN.
+    Account,
+    /// The name at the end of a user's ARN.
+    UserName,
+    /// The same moment in seconds since 1970.
+    Epoch,
+}
+
+/// A key that repeats a part of another key's value.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Linked {
+    pub(crate) to: String,
+    pub(crate) part: LinkedPart,
+}
+
+/// What is known of a condition key.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Key {
+    pub(crate) key: String,
+    pub(crate) domain: KeyDomain,
+    /// Empty: all callers.
+    #[serde(default)]
+    pub(crate) callers: Vec<CallerKind>,
+    #[serde(default)]
+    pub(crate) network: KeyNetwork,
+    #[serde(default)]
+    pub(crate) presence: Presence,
+    #[serde(default)]
+    pub(crate) multivalued: bool,
+    #[serde(default)]
+    pub(crate) values: Vec<String>,
+    #[serde(default)]
+    pub(crate) linked: Option<Linked>,
+    /// Accompanies actions that the service authorization reference does not list it for.
+    #[serde(default)]
+    pub(crate) every_action: bool,
+}
+
+#[derive(Deserialize)]
+struct TableFile {
+    keys: Vec<Key>,
+}
+
+static TABLE: LazyLock<HashMap<String, Key>> = LazyLock::new(|| {
+    let file: TableFile = serde_json::from_str(include_str!("../data/condition-keys.json"))
+        .unwrap_or_else(|error| unreachable!("data/condition-keys.json is compiled in: {error}"));
+    file.keys
+        .into_iter()
+        .map(|key| (key.key.clone(), key))
+        .collect()
+});
+
+/// What is known of a key, by its name in lower case.
+pub(crate) fn lookup(name: &str) -> Option<&'static Key> {
+    TABLE.get(name).or_else(|| {
+        let slash = name.find('/')?;
+        TABLE.get(&name[..=slash])
+    })
+}
+
+/// Whether requests of an action can carry a service's own key: listed for the action, or not a key
+/// of Amazon S3 at all.
+pub(crate) fn accompanies(name: &str, action_keys: &[String]) -> bool {
+    if !name.starts_with("s3:") || lookup(name).is_some_and(|key| key.every_action) {
+        return true;
+    }
+    let family = name.find('/').map_or(name, |slash| &name[..=slash]);
+    action_keys.iter().any(|key| key == name || key == family)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tag_keys_belong_to_their_family() {
+        assert_eq!(
+            lookup("aws:principaltag/team").map(|k| k.domain),
+            Some(KeyDomain::Text)
+        );
+        assert!(accompanies(
+            "s3:existingobjecttag/public",
+            &["s3:existingobjecttag/".into()]
+        ));
+        assert!(!accompanies("s3:prefix", &["s3:versionid".into()]));
+        assert!(accompanies("s3:dataaccesspointarn", &[]));
+    }
+}
