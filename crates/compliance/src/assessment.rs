@@ -29,4 +29,6 @@ pub struct Source {
     pub line: Option<usize>,
     /// JSON path, logical id or address of the place, where there is one.
     pub path: Option<String>,
+    /// The line of the file where the policy's text starts, if the text stands there as it is.
+    pub policy_line: Option<usize>,
 }

@@ -2,3 +2,7 @@
 //! functions over plain data.
 
 pub mod assessment;
+pub mod exceptions;
+pub mod fingerprint;
+pub mod input;
+pub mod rules;

@@ -1,0 +1,163 @@
+//! The fingerprint of what opens a bucket.
+//!
+//! Exceptions and baselines must know a grant again, and must notice when it becomes wider. The
+//! fingerprint is the SHA-256 of a canonical form of everything that opens the bucket:
+//!
+//! - each Allow statement that lets some untrusted request in when it stands alone with the policy's
+//!   Deny statements (found by judging it alone, so a statement that trusts only named principals
+//!   does not count and may change freely);
+//! - all Deny statements, because without one of them the same Allow grants more;
+//! - each grant of the ACL to an untrusted grantee, if the ACL opens the bucket;
+//! - the policies of access points, likewise.
+//!
+//! The canonical form sorts members and lists, folds lists of one and the case of actions, and leaves
+//! `Sid`s out: layout and names do not matter, what is granted does.
+
+use policy::bucket::{AccessPoint, BlockLevels, Bucket, Grantee};
+use policy::document::{Effect, Policy};
+use policy::observed::Observed;
+use policy::public::{Access, Answer, Verdict, judge};
+use sha2::{Digest, Sha256};
+
+use crate::input::node::{Kind, Node};
+
+/// The fingerprint of what opens a bucket, such as `sha256:9f86d0…`.
+///
+/// `None` if nothing opens it, or if something that might was not read: what is not known cannot be
+/// recognised.
+pub fn of(bucket: &Bucket, verdict: &Verdict) -> Option<String> {
+    let through = |part: fn(&Access) -> &Answer| {
+        let closed = |access: &Access| matches!(part(access), Answer::Closed(_));
+        !(closed(&verdict.read) && closed(&verdict.write))
+    };
+    let mut lines = Vec::new();
+    let mut denies = Vec::new();
+    if through(|access| &access.policy) {
+        let policy = bucket.policy.present()?;
+        policy_lines(bucket, policy, "", &mut lines);
+        denies.extend(deny_lines(policy));
+    }
+    if through(|access| &access.acl) {
+        let acl = bucket.acl.present()?;
+        for grant in acl.grants.iter().filter(|g| g.grantee.is_untrusted()) {
+            let to = match &grant.grantee {
+                Grantee::CanonicalUser(to) | Grantee::Group(to) | Grantee::Email(to) => to,
+            };
+            lines.push(format!("acl {} {to}", grant.permission.as_str()));
+        }
+        denies.extend(bucket.policy.present().map(deny_lines).unwrap_or_default());
+    }
+    if through(|access| &access.access_points) {
+        for point in bucket.access_points.present()? {
+            let policy = point.policy.present()?;
+            policy_lines(bucket, policy, &format!("{} ", point.arn), &mut lines);
+            denies.extend(deny_lines(policy));
+        }
+    }
+    if lines.is_empty() {
+        return None;
+    }
+    lines.extend(denies);
+    lines.sort();
+    lines.dedup();
+    let digest = Sha256::digest(format!("portcullis grant 1\n{}\n", lines.join("\n")));
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    Some(format!("sha256:{hex}"))
+}
+
+/// The Allow statements that open the bucket by themselves.
+fn policy_lines(bucket: &Bucket, policy: &Policy, prefix: &str, lines: &mut Vec<String>) {
+    for (at, statement) in policy.statements.iter().enumerate() {
+        if statement.effect == Effect::Allow && opens_alone(bucket, policy, at) {
+            lines.push(format!(
+                "{prefix}allow {:?} {}",
+                policy.version,
+                canonical_statement(policy, at)
+            ));
+        }
+    }
+}
+
+fn deny_lines(policy: &Policy) -> Vec<String> {
+    let denies = policy.statements.iter().enumerate();
+    denies
+        .filter(|(_, statement)| statement.effect == Effect::Deny)
+        .map(|(at, _)| {
+            format!(
+                "deny {:?} {}",
+                policy.version,
+                canonical_statement(policy, at)
+            )
+        })
+        .collect()
+}
+
+/// Whether a statement lets somebody untrusted in (or may do so) with all Deny statements beside it
+/// and nothing else.
+fn opens_alone(bucket: &Bucket, policy: &Policy, at: usize) -> bool {
+    let mut alone = policy.clone();
+    let mut index = 0;
+    alone.statements.retain(|statement| {
+        index += 1;
+        statement.effect == Effect::Deny || index - 1 == at
+    });
+    let verdict = judge(&Bucket {
+        policy: Observed::Present(alone),
+        acl: Observed::Absent,
+        access_points: Observed::<Vec<AccessPoint>>::Absent,
+        public_access_block: BlockLevels {
+            bucket: Observed::Absent,
+            account: Observed::Absent,
+            organization: Observed::Absent,
+        },
+        ..bucket.clone()
+    });
+    verdict.read.counts_as_open() || verdict.write.counts_as_open()
+}
+
+fn canonical_statement(policy: &Policy, at: usize) -> String {
+    let text = policy
+        .statements
+        .get(at)
+        .and_then(|s| policy.text.get(s.span.clone()));
+    let text = text.unwrap_or_default();
+    match crate::input::parse_json(text) {
+        Some(node) => canonical(&node, true),
+        // The parser read this very text, so it is JSON; its bytes stand for it all the same.
+        None => text.to_owned(),
+    }
+}
+
+/// One line of JSON: members and lists sorted, a list of one as its element.
+fn canonical(node: &Node, statement: bool) -> String {
+    match &node.kind {
+        Kind::Mapping(members) => {
+            let mut parts: Vec<String> = members
+                .iter()
+                .filter(|(name, _)| !(statement && name == "Sid"))
+                .map(|(name, value)| {
+                    let mut value = canonical(value, false);
+                    if statement && (name == "Action" || name == "NotAction") {
+                        value = value.to_ascii_lowercase();
+                    }
+                    format!("{}:{value}", serde_json::Value::from(name.as_str()))
+                })
+                .collect();
+            parts.sort();
+            format!("{{{}}}", parts.join(","))
+        }
+        Kind::Sequence(elements) => {
+            let mut parts: Vec<String> = elements.iter().map(|e| canonical(e, false)).collect();
+            parts.sort();
+            parts.dedup();
+            match parts.as_slice() {
+                [one] => one.clone(),
+                parts => format!("[{}]", parts.join(",")),
+            }
+        }
+        Kind::String(text) => serde_json::Value::from(text.as_str()).to_string(),
+        Kind::Number(text) => text.clone(),
+        Kind::Bool(value) => value.to_string(),
+        Kind::Null => "null".to_owned(),
+    }
+}

@@ -1,0 +1,536 @@
+//! CloudFormation's intrinsic functions, as far as a template alone decides them.
+//!
+//! Parameters count with their defaults. What AWS assigns at deployment and what nobody outside can
+//! choose stands for itself by a fixed name: the account, the region, the stack, and the physical
+//! names and ARNs of the template's own resources. A policy that trusts `!GetAtt Role.Arn` trusts one
+//! fixed role whatever its final ARN will be, so the verdict does not depend on it. Anything else
+//! that the template does not decide is [`Unresolved`].
+
+use std::cell::Cell;
+use std::collections::HashMap;
+
+use crate::input::Options;
+use crate::input::node::{Kind, Node};
+
+/// Stands for the account that a template will be deployed to.
+pub(super) const DEPLOYING_ACCOUNT: &str = "000000000000";
+/// Stands for the region that a template will be deployed to.
+const DEPLOYING_REGION: &str = "us-east-1";
+/// How many function calls one property may take: functions can nest.
+const MAX_CALLS: usize = 10_000;
+
+/// A value that the template does not decide.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unresolved {
+    /// The address of the property and what it waits for.
+    pub(super) attribute: String,
+}
+
+/// `None`: the value is `AWS::NoValue`, so the member that it stands in is left out.
+type Resolved = Result<Option<Node>, Unresolved>;
+
+pub(super) struct Resolver<'a> {
+    template: &'a Node,
+    account: String,
+    partition: String,
+    /// Physical names of the template's buckets, by logical id.
+    buckets: HashMap<&'a str, String>,
+    calls: Cell<usize>,
+}
+
+/// Where a value is used.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// Anywhere.
+    Value,
+    /// In a bucket's name or a policy's resources: a parameter without a value stands for one fixed
+    /// name, the same wherever it is used so.
+    Name,
+}
+
+impl<'a> Resolver<'a> {
+    pub(super) fn new(template: &'a Node, options: &Options) -> Resolver<'a> {
+        let mut resolver = Resolver {
+            template,
+            account: options
+                .owner_account
+                .clone()
+                .unwrap_or_else(|| DEPLOYING_ACCOUNT.to_owned()),
+            partition: options
+                .partition
+                .clone()
+                .unwrap_or_else(|| "aws".to_owned()),
+            buckets: HashMap::new(),
+            calls: Cell::new(0),
+        };
+        for (id, resource) in resolver.resources() {
+            if resource.get_str("Type") == Some(super::BUCKET) {
+                let name = resource
+                    .get("Properties")
+                    .and_then(|properties| properties.get("BucketName"))
+                    .and_then(|name| resolver.resolve_name(name, id).ok().flatten())
+                    .and_then(|name| name.scalar_text())
+                    .unwrap_or_else(|| generated_name(id));
+                resolver.buckets.insert(id, name);
+            }
+        }
+        resolver
+    }
+
+    fn resources(&self) -> &'a [(String, Node)] {
+        self.template
+            .get("Resources")
+            .map(Node::members)
+            .unwrap_or_default()
+    }
+
+    /// The account that the template is deployed to.
+    pub(super) fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// The partition that the template is deployed to.
+    pub(super) fn partition(&self) -> &str {
+        &self.partition
+    }
+
+    /// The name of a bucket of the template.
+    pub(super) fn bucket_name(&self, id: &str) -> String {
+        self.buckets
+            .get(id)
+            .cloned()
+            .unwrap_or_else(|| generated_name(id))
+    }
+
+    /// Whether a resource will be there: `None` if the template does not decide it.
+    pub(super) fn condition_of(&self, resource: &Node) -> Option<bool> {
+        match resource.get_str("Condition") {
+            Some(name) => self.named_condition(name, 0),
+            None => Some(true),
+        }
+    }
+
+    /// A property's value, every function in it resolved.
+    pub(super) fn resolve(&self, node: &Node, address: &str) -> Resolved {
+        self.calls.set(0);
+        self.value(node, address, Use::Value)
+    }
+
+    /// A bucket's name.
+    pub(super) fn resolve_name(&self, node: &Node, address: &str) -> Resolved {
+        self.calls.set(0);
+        self.value(node, address, Use::Name)
+    }
+
+    fn value(&self, node: &Node, address: &str, used: Use) -> Resolved {
+        if let Some((function, argument)) = call(node) {
+            self.calls.set(self.calls.get() + 1);
+            if self.calls.get() > MAX_CALLS {
+                return Err(unresolved(address, "more functions than are resolved"));
+            }
+            return self.call(function, &argument, node, address, used);
+        }
+        let kind = match &node.kind {
+            Kind::String(text) if text.contains("{{resolve:") => {
+                return Err(unresolved(address, "a dynamic reference"));
+            }
+            Kind::Sequence(elements) => {
+                let mut resolved = Vec::with_capacity(elements.len());
+                for (at, element) in elements.iter().enumerate() {
+                    resolved.extend(self.value(element, &format!("{address}[{at}]"), used)?);
+                }
+                Kind::Sequence(resolved)
+            }
+            Kind::Mapping(members) => {
+                let mut resolved = Vec::with_capacity(members.len());
+                for (name, member) in members {
+                    let used = if name == "Resource" || name == "NotResource" {
+                        Use::Name
+                    } else {
+                        used
+                    };
+                    let member = self.value(member, &format!("{address}.{name}"), used)?;
+                    resolved.extend(member.map(|member| (name.clone(), member)));
+                }
+                Kind::Mapping(resolved)
+            }
+            scalar => scalar.clone(),
+        };
+        // An object whose functions were replaced is no longer what its bytes say.
+        let changed = kind != node.kind;
+        Ok(Some(Node {
+            kind,
+            tag: None,
+            span: if changed { 0..0 } else { node.span.clone() },
+            line: node.line,
+        }))
+    }
+
+    fn call(
+        &self,
+        function: &str,
+        argument: &Node,
+        node: &Node,
+        address: &str,
+        used: Use,
+    ) -> Resolved {
+        let text = |text: String| Ok(Some(Node::text_at(text, node)));
+        match function {
+            "Ref" => {
+                let name = argument.as_str().unwrap_or_default();
+                if name == "AWS::NoValue" {
+                    return Ok(None);
+                }
+                self.reference(name, node, address, used).map(Some)
+            }
+            "Fn::GetAtt" => {
+                let (id, attribute) = attribute_of(argument);
+                match self.attribute(&id, &attribute) {
+                    Some(value) => text(value),
+                    None => Err(unresolved(address, &format!("{id}.{attribute}"))),
+                }
+            }
+            "Fn::Sub" => self.substitute(argument, address, used).and_then(text),
+            "Fn::Join" => {
+                let [separator, list] = argument.elements() else {
+                    return Err(unresolved(address, "Fn::Join"));
+                };
+                let separator = separator.as_str().unwrap_or_default().to_owned();
+                let list = self.value(list, address, used)?;
+                let parts: Option<Vec<String>> = list
+                    .as_ref()
+                    .map(Node::elements)
+                    .unwrap_or_default()
+                    .iter()
+                    .map(Node::scalar_text)
+                    .collect();
+                match parts {
+                    Some(parts) => text(parts.join(&separator)),
+                    None => Err(unresolved(address, "Fn::Join")),
+                }
+            }
+            "Fn::Split" => {
+                let [separator, joined] = argument.elements() else {
+                    return Err(unresolved(address, "Fn::Split"));
+                };
+                let joined = self.value(joined, address, used)?;
+                match (separator.as_str(), joined.as_ref().and_then(Node::as_str)) {
+                    (Some(separator), Some(joined)) if !separator.is_empty() => {
+                        let parts = joined.split(separator).map(|p| Node::text_at(p, node));
+                        let kind = Kind::Sequence(parts.collect());
+                        Ok(Some(Node {
+                            kind,
+                            ..Node::text_at("", node)
+                        }))
+                    }
+                    _ => Err(unresolved(address, "Fn::Split")),
+                }
+            }
+            "Fn::Select" => {
+                let [at, list] = argument.elements() else {
+                    return Err(unresolved(address, "Fn::Select"));
+                };
+                let at = self.value(at, address, used)?;
+                let list = self.value(list, address, used)?;
+                let at = at.and_then(|at| at.scalar_text()?.parse::<usize>().ok());
+                match (at, list) {
+                    (Some(at), Some(list)) if at < list.elements().len() => {
+                        Ok(list.elements().get(at).cloned())
+                    }
+                    _ => Err(unresolved(address, "Fn::Select")),
+                }
+            }
+            "Fn::FindInMap" => self.find_in_map(argument, address, used),
+            "Fn::If" => {
+                let [condition, then, otherwise] = argument.elements() else {
+                    return Err(unresolved(address, "Fn::If"));
+                };
+                let name = condition.as_str().unwrap_or_default();
+                match self.named_condition(name, 0) {
+                    Some(true) => self.value(then, address, used),
+                    Some(false) => self.value(otherwise, address, used),
+                    None => Err(unresolved(address, &format!("the condition {name}"))),
+                }
+            }
+            other => Err(unresolved(address, other)),
+        }
+    }
+
+    /// `Ref`: a pseudo parameter, a parameter, or a resource's physical name.
+    fn reference(
+        &self,
+        name: &str,
+        place: &Node,
+        address: &str,
+        used: Use,
+    ) -> Result<Node, Unresolved> {
+        let pseudo = match name {
+            "AWS::AccountId" => Some(self.account.as_str()),
+            "AWS::Partition" => Some(self.partition.as_str()),
+            "AWS::Region" => Some(DEPLOYING_REGION),
+            "AWS::StackName" => Some("stack"),
+            "AWS::URLSuffix" if self.partition == "aws-cn" => Some("amazonaws.com.cn"),
+            "AWS::URLSuffix" => Some("amazonaws.com"),
+            _ => None,
+        };
+        if let Some(value) = pseudo {
+            return Ok(Node::text_at(value, place));
+        }
+        let parameter = self.template.get("Parameters").and_then(|p| p.get(name));
+        if let Some(parameter) = parameter {
+            let kind = parameter.get_str("Type").unwrap_or("String");
+            let ssm = kind.starts_with("AWS::SSM::");
+            return match parameter.get("Default").and_then(Node::scalar_text) {
+                Some(default) if !ssm && kind.contains("List") => {
+                    let parts = default.split(',').map(|p| Node::text_at(p.trim(), place));
+                    Ok(Node {
+                        kind: Kind::Sequence(parts.collect()),
+                        ..Node::text_at("", place)
+                    })
+                }
+                Some(default) if !ssm => Ok(Node::text_at(default, place)),
+                _ if used == Use::Name => Ok(Node::text_at(name.to_ascii_lowercase(), place)),
+                _ => Err(unresolved(address, &format!("the parameter {name}"))),
+            };
+        }
+        if let Some(bucket) = self.buckets.get(name) {
+            return Ok(Node::text_at(bucket.clone(), place));
+        }
+        if self.resources().iter().any(|(id, _)| id == name) {
+            // A physical name that AWS assigns or the template's author chose: fixed either way.
+            return Ok(Node::text_at(name, place));
+        }
+        Err(unresolved(address, name))
+    }
+
+    /// `Fn::GetAtt`, where the answer is one fixed text whatever AWS assigns.
+    fn attribute(&self, id: &str, attribute: &str) -> Option<String> {
+        let (partition, account) = (&self.partition, &self.account);
+        if let Some(bucket) = self.buckets.get(id) {
+            return match attribute {
+                "Arn" => Some(format!("arn:{partition}:s3:::{bucket}")),
+                "DomainName" => Some(format!("{bucket}.s3.amazonaws.com")),
+                "RegionalDomainName" => {
+                    Some(format!("{bucket}.s3.{DEPLOYING_REGION}.amazonaws.com"))
+                }
+                _ => None,
+            };
+        }
+        let resource = self.resources().iter().find(|(name, _)| name == id)?;
+        let kind = resource.1.get_str("Type")?;
+        match (kind, attribute) {
+            ("AWS::IAM::Role", "Arn") => Some(format!("arn:{partition}:iam::{account}:role/{id}")),
+            ("AWS::IAM::User", "Arn") => Some(format!("arn:{partition}:iam::{account}:user/{id}")),
+            ("AWS::IAM::Role", "RoleId") => Some(format!("AROA{}", id.to_ascii_uppercase())),
+            ("AWS::CloudFront::CloudFrontOriginAccessIdentity", "S3CanonicalUserId") => {
+                Some(format!("canonical-user-of-{id}"))
+            }
+            (kind, attribute) if attribute == "Arn" || attribute.ends_with("Arn") => {
+                let service = kind.split("::").nth(1)?.to_ascii_lowercase();
+                Some(format!(
+                    "arn:{partition}:{service}:{DEPLOYING_REGION}:{account}:{id}"
+                ))
+            }
+            (_, "Id" | "VpcId" | "VpcEndpointId") => Some(id.to_owned()),
+            _ => None,
+        }
+    }
+
+    fn substitute(&self, argument: &Node, address: &str, used: Use) -> Result<String, Unresolved> {
+        let (template, own) = match argument.elements() {
+            [] => (argument.as_str(), None),
+            [template] => (template.as_str(), None),
+            [template, own, ..] => (template.as_str(), Some(own)),
+        };
+        let Some(mut rest) = template else {
+            return Err(unresolved(address, "Fn::Sub"));
+        };
+        let mut out = String::new();
+        while let Some(start) = rest.find("${") {
+            out.push_str(&rest[..start]);
+            let Some(length) = rest[start..].find('}') else {
+                break;
+            };
+            let name = rest[start + 2..start + length].trim();
+            let value = if let Some(literal) = name.strip_prefix('!') {
+                // `${!Literal}` stands for `${Literal}`: so policies write their own variables.
+                format!("${{{literal}}}")
+            } else if let Some(own) = own.and_then(|own| own.get(name)) {
+                self.value(own, address, used)?
+                    .and_then(|value| value.scalar_text())
+                    .ok_or_else(|| unresolved(address, name))?
+            } else if let Some((id, attribute)) = name.split_once('.') {
+                self.attribute(id, attribute)
+                    .ok_or_else(|| unresolved(address, name))?
+            } else {
+                self.reference(name, argument, address, used)?
+                    .scalar_text()
+                    .ok_or_else(|| unresolved(address, name))?
+            };
+            out.push_str(&value);
+            rest = &rest[start + length + 1..];
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+
+    fn find_in_map(&self, argument: &Node, address: &str, used: Use) -> Resolved {
+        let keys = self.value(argument, address, used)?;
+        let mut keys = keys
+            .as_ref()
+            .map(Node::elements)
+            .unwrap_or_default()
+            .iter()
+            .take(3)
+            .map(Node::scalar_text);
+        let mut at = self.template.get("Mappings");
+        for _ in 0..3 {
+            let key = keys.next().flatten();
+            at = match (at, key) {
+                (Some(node), Some(key)) => node.get(&key),
+                _ => None,
+            };
+        }
+        match at {
+            Some(found) => Ok(Some(found.clone())),
+            None => Err(unresolved(address, "Fn::FindInMap")),
+        }
+    }
+
+    fn named_condition(&self, name: &str, depth: usize) -> Option<bool> {
+        // Conditions may name each other; AWS refuses cycles, we only must not follow them.
+        if depth > 32 {
+            return None;
+        }
+        let condition = self.template.get("Conditions")?.get(name)?;
+        self.condition(condition, depth)
+    }
+
+    fn condition(&self, node: &Node, depth: usize) -> Option<bool> {
+        if depth > 64 {
+            return None;
+        }
+        let (function, argument) = call(node)?;
+        let each = || {
+            argument
+                .elements()
+                .iter()
+                .map(|c| self.condition(c, depth + 1))
+        };
+        match function {
+            "Condition" => self.named_condition(argument.as_str()?, depth + 1),
+            "Fn::Not" => each().next()?.map(|value| !value),
+            "Fn::And" => {
+                let values: Vec<_> = each().collect();
+                if values.contains(&Some(false)) {
+                    Some(false)
+                } else if values.contains(&None) {
+                    None
+                } else {
+                    Some(true)
+                }
+            }
+            "Fn::Or" => {
+                let values: Vec<_> = each().collect();
+                if values.contains(&Some(true)) {
+                    Some(true)
+                } else if values.contains(&None) {
+                    None
+                } else {
+                    Some(false)
+                }
+            }
+            "Fn::Equals" => {
+                // Where the stack goes is not known, so nothing is decided by it.
+                let decided = |node: &Node| {
+                    if mentions_deployment(node) {
+                        return None;
+                    }
+                    self.value(node, "", Use::Value).ok()?
+                };
+                let [left, right] = argument.elements() else {
+                    return None;
+                };
+                let (left, right) = (decided(left)?, decided(right)?);
+                Some(left.scalar_text()? == right.scalar_text()?)
+            }
+            _ => None,
+        }
+    }
+}
+
+fn mentions_deployment(node: &Node) -> bool {
+    match &node.kind {
+        Kind::String(text) => ["AWS::AccountId", "AWS::Region", "AWS::StackName"]
+            .iter()
+            .any(|pseudo| text.contains(pseudo)),
+        Kind::Sequence(elements) => elements.iter().any(mentions_deployment),
+        Kind::Mapping(members) => members.iter().any(|(_, m)| mentions_deployment(m)),
+        _ => false,
+    }
+}
+
+/// CloudFormation names a bucket after stack, logical id and a random part.
+fn generated_name(id: &str) -> String {
+    id.to_ascii_lowercase()
+}
+
+fn unresolved(address: &str, what: &str) -> Unresolved {
+    Unresolved {
+        attribute: format!("{address} ({what})"),
+    }
+}
+
+/// A function call: a tag, or an object with the function as its one member.
+fn call(node: &Node) -> Option<(&str, Node)> {
+    if let Some(tag) = &node.tag {
+        let function = match tag.as_str() {
+            "Ref" => "Ref",
+            "Condition" => "Condition",
+            "GetAtt" => "Fn::GetAtt",
+            "Sub" => "Fn::Sub",
+            "Join" => "Fn::Join",
+            "Split" => "Fn::Split",
+            "Select" => "Fn::Select",
+            "FindInMap" => "Fn::FindInMap",
+            "If" => "Fn::If",
+            "Not" => "Fn::Not",
+            "And" => "Fn::And",
+            "Or" => "Fn::Or",
+            "Equals" => "Fn::Equals",
+            other => other,
+        };
+        let argument = Node {
+            tag: None,
+            ..node.clone()
+        };
+        return Some((function, argument));
+    }
+    match node.members() {
+        [(name, argument)]
+            if name == "Ref" || name.starts_with("Fn::") || is_condition(name, argument) =>
+        {
+            Some((name, argument.clone()))
+        }
+        _ => None,
+    }
+}
+
+/// `{"Condition": "Name"}` names a condition; a policy statement's `Condition` is an object.
+fn is_condition(name: &str, argument: &Node) -> bool {
+    name == "Condition" && argument.as_str().is_some()
+}
+
+fn attribute_of(argument: &Node) -> (String, String) {
+    match &argument.kind {
+        Kind::String(text) => match text.split_once('.') {
+            Some((id, attribute)) => (id.to_owned(), attribute.to_owned()),
+            None => (text.clone(), String::new()),
+        },
+        _ => {
+            let mut parts = argument.elements().iter().map(Node::scalar_text);
+            let mut next = || parts.next().flatten().unwrap_or_default();
+            (next(), next())
+        }
+    }
+}
