@@ -67,6 +67,14 @@ impl Policy {
     pub fn parse(text: &str) -> Result<Policy, ParseError> {
         read::policy(text)
     }
+
+    /// A statement as it is written; empty if there is no such statement.
+    pub fn statement_text(&self, index: usize) -> &str {
+        self.statements
+            .get(index)
+            .and_then(|statement| self.text.get(statement.span.clone()))
+            .unwrap_or_default()
+    }
 }
 
 /// A text that cannot be a policy.

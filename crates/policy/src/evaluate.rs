@@ -220,7 +220,7 @@ fn is_session_of(session: &str, role: &str) -> bool {
 }
 
 /// Whether a condition holds for the values that the request has.
-fn condition_holds(condition: &Condition, context: &Context) -> Matches {
+pub(crate) fn condition_holds(condition: &Condition, context: &Context) -> Matches {
     let given = context.get(&condition.key).unwrap_or_default();
     let absent = given.is_empty();
     let negated = condition.operator.is_negated();

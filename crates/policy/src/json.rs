@@ -251,6 +251,40 @@ impl fmt::Display for Path<'_> {
     }
 }
 
+/// Where in the text the value at a path stands, or the key if it is a member's; `path` as
+/// [`Path`] prints it.
+pub fn locate(root: &Node<'_>, path: &str) -> Option<usize> {
+    below(root, root.span.start, Path::Root, path)
+}
+
+fn below(node: &Node<'_>, at: usize, here: Path<'_>, wanted: &str) -> Option<usize> {
+    let printed = here.to_string();
+    if printed == wanted {
+        return Some(at);
+    }
+    let rest = wanted.strip_prefix(&printed)?;
+    if !rest.starts_with(['.', '[']) {
+        return None;
+    }
+    match &node.value {
+        Json::Object(members) => members.iter().find_map(|member| {
+            below(
+                &member.value,
+                member.key_span.start,
+                here.key(&member.key),
+                wanted,
+            )
+        }),
+        Json::Array(items) => {
+            // Straight to the item: lists can be long.
+            let index = rest[1..].split(']').next()?.parse().ok()?;
+            let item = items.get(index)?;
+            below(item, item.span.start, here.item(index), wanted)
+        }
+        _ => None,
+    }
+}
+
 /// How much of a text from outside a message shows.
 const SHOWN: usize = 120;
 
@@ -356,5 +390,30 @@ mod tests {
             item.key("aws:Source'Ip\u{1b}[2J").to_string(),
             r"$.Statement[2]['aws:Source\'Ip\u{1b}[2J']"
         );
+    }
+
+    #[test]
+    fn paths_lead_back_to_the_place() {
+        let text = r#"{"a": [0, {"b:c": [true, null]}], "ab": 1}"#;
+        let root = parse(text).unwrap();
+        let cases = [
+            ("$", Some("{\"a\"")),
+            ("$.a", Some("\"a\"")),
+            ("$.ab", Some("\"ab\": 1}")),
+            ("$.a[1]", Some("{\"b:c")),
+            ("$.a[1]['b:c']", Some("\"b:c\"")),
+            ("$.a[1]['b:c'][1]", Some("null")),
+            ("$.a[2]", None),
+            ("$.a[x]", None),
+            ("$.b", None),
+        ];
+        for (path, expected) in cases {
+            let found = locate(&root, path).map(|at| &text[at..]);
+            assert_eq!(found.is_some(), expected.is_some(), "{path}");
+            assert!(
+                found.unwrap_or("").starts_with(expected.unwrap_or("")),
+                "{path}: {found:?}"
+            );
+        }
     }
 }

@@ -178,6 +178,11 @@ pub(crate) fn lookup(name: &str) -> Option<&'static Key> {
     })
 }
 
+/// Every name in the table; a tag key's ends in `/`.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    TABLE.keys().map(String::as_str)
+}
+
 /// Whether requests of an action can carry a service's own key: listed for the action, or not a key
 /// of Amazon S3 at all.
 pub(crate) fn accompanies(name: &str, action_keys: &[String]) -> bool {

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::read::{Place, Reader, did_you_mean};
+use super::read::{Place, Reader};
 use crate::condition::{self, Condition, Operator, SetOperator, Value};
 use crate::json::{Json, Member, Node, Path, Shown};
+use crate::spelling::did_you_mean;
 
 const IF_EXISTS: &str = "IfExists";
 
@@ -165,7 +166,7 @@ fn test(written: &str) -> Result<Test, Option<String>> {
         None => Ok(None),
         Some(p) if p.eq_ignore_ascii_case("ForAllValues") => Ok(Some(SetOperator::ForAllValues)),
         Some(p) if p.eq_ignore_ascii_case("ForAnyValue") => Ok(Some(SetOperator::ForAnyValue)),
-        Some(p) => Err(did_you_mean(p, &["ForAllValues", "ForAnyValue"])),
+        Some(p) => Err(did_you_mean(p, ["ForAllValues", "ForAnyValue"])),
     };
     let (name, if_exists) = match rest.len().checked_sub(IF_EXISTS.len()) {
         Some(at)
@@ -189,8 +190,8 @@ fn test(written: &str) -> Result<Test, Option<String>> {
             if_exists,
         }),
         (set, operator) => {
-            let names: Vec<&str> = condition::ALL.iter().map(|(_, name)| *name).collect();
-            let name = operator.map_or_else(|| did_you_mean(name, &names), |o| Some(o.as_str()));
+            let names = condition::ALL.iter().map(|(_, name)| *name);
+            let name = operator.map_or_else(|| did_you_mean(name, names), |o| Some(o.as_str()));
             let prefix = match set {
                 Ok(Some(SetOperator::ForAllValues)) => Some("ForAllValues:"),
                 Ok(Some(SetOperator::ForAnyValue)) => Some("ForAnyValue:"),

@@ -1,9 +1,10 @@
 //! Reads `Principal` and `NotPrincipal` (IAM user guide, "AWS JSON policy elements: Principal").
 
-use super::read::{Clause, Place, Reader, did_you_mean};
+use super::read::{Clause, Place, Reader};
 use super::{Principal, PrincipalClause};
 use crate::bucket::ANONYMOUS_CANONICAL_ID;
 use crate::json::{Json, Member, Path, Shown};
+use crate::spelling::did_you_mean;
 
 const KINDS: &[&str] = &["AWS", "Service", "Federated", "CanonicalUser"];
 
@@ -75,8 +76,8 @@ impl Reader<'_> {
         }
         for (index, member) in kinds.iter().enumerate() {
             let Some(kind) = KINDS.iter().find(|kind| **kind == member.key) else {
-                let help =
-                    did_you_mean(&member.key, KINDS).map(|name| format!("did you mean `{name}`?"));
+                let help = did_you_mean(&member.key, KINDS.iter().copied())
+                    .map(|name| format!("did you mean `{name}`?"));
                 self.doubt(
                     "unknown-principal-type",
                     format!("unknown kind of principal `{}`", Shown(&member.key)),

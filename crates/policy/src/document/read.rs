@@ -12,6 +12,7 @@ use super::{
 use crate::action::{ActionSet, ActionTable};
 use crate::json::{self, Json, JsonError, JsonErrorKind, Member, Node, Path, Shown};
 use crate::pattern::{Element, Pattern, Reading};
+use crate::spelling::did_you_mean;
 
 /// How many diagnostics one document gets; a hostile one could have a million.
 const MAX_DIAGNOSTICS: usize = 100;
@@ -206,7 +207,7 @@ impl Reader<'_> {
             Occurrence::Absent => {
                 let written = members.iter().map(|m| m.key.as_ref());
                 let help = written
-                    .filter_map(|key| Some((key, did_you_mean(key, &["Statement"])?)))
+                    .filter_map(|key| Some((key, did_you_mean(key, ["Statement"])?)))
                     .map(|(key, name)| format!("did you mean `{name}` by `{}`?", Shown(key)))
                     .next();
                 let message = "the policy has no `Statement`".to_owned();
@@ -407,7 +408,7 @@ impl Reader<'_> {
                     let (shown, help) = match other {
                         Json::String(text) => (
                             format!("`{}`", Shown(text)),
-                            did_you_mean(text, &["Allow", "Deny"]),
+                            did_you_mean(text, ["Allow", "Deny"]),
                         ),
                         other => (other.kind().to_owned(), None),
                     };
@@ -694,7 +695,8 @@ fn unknown_elements<'a>(
         .iter()
         .filter(move |m| !known.contains(&m.key.as_ref()))
         .map(move |m| {
-            let help = did_you_mean(&m.key, known).map(|name| format!("did you mean `{name}`?"));
+            let help = did_you_mean(&m.key, known.iter().copied())
+                .map(|name| format!("did you mean `{name}`?"));
             let place = Place {
                 path: path.key(&m.key),
                 at: m.key_span.start,
@@ -705,21 +707,6 @@ fn unknown_elements<'a>(
                 place,
             )
         })
-}
-
-/// The candidate that a misspelt name most likely means.
-pub(super) fn did_you_mean<'c>(written: &str, candidates: &[&'c str]) -> Option<&'c str> {
-    // No name of the policy language is longer; the comparison takes time in proportion to length.
-    if written.len() > 60 {
-        return None;
-    }
-    let written = written.to_lowercase();
-    candidates
-        .iter()
-        .map(|name| (strsim::osa_distance(&written, &name.to_lowercase()), *name))
-        .min()
-        .filter(|(distance, name)| *distance <= name.len().div_ceil(4))
-        .map(|(_, name)| name)
 }
 
 fn variable_before_sixth_part(pattern: &Pattern) -> bool {
