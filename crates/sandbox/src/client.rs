@@ -1,7 +1,16 @@
-//! A plain HTTP request, as `curl` sends it: what an anonymous caller really gets.
+//! A plain HTTP client that sends one request as `curl` does, unsigned or signed with an access key: what
+//! a caller really gets.
 
+use std::fmt;
 use std::io;
+use std::time::SystemTime;
 
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
+    UriPathNormalizationMode, sign,
+};
+use aws_sigv4::sign::v4;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
@@ -39,36 +48,137 @@ impl Answer {
     }
 }
 
-/// Sends one request over a connection of its own and reads the whole answer.
-///
-/// `endpoint` is `http://host:port`, `target` the path with its query.
-///
-/// # Errors
-///
-/// The endpoint is no such URL, nobody answers there, or the answer is not HTTP or too large.
-pub async fn send(
-    endpoint: &str,
-    method: &str,
-    target: &str,
-    headers: &[(&str, &str)],
-    body: impl Into<Bytes>,
-) -> io::Result<Answer> {
-    let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
-    let authority = endpoint
-        .strip_prefix("http://")
-        .ok_or_else(|| invalid(format!("`{endpoint}` does not start with http://")))?
-        .trim_end_matches('/');
-    let mut request = Request::builder()
-        .method(method)
-        .uri(target)
-        .header(HOST, authority);
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    let request = request
-        .body(Full::new(body.into()))
-        .map_err(|error| invalid(error.to_string()))?;
+/// One caller of one endpoint.
+#[derive(Clone)]
+pub struct Client {
+    endpoint: String,
+    credentials: Option<Credentials>,
+}
 
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("endpoint", &self.endpoint)
+            .field("signs", &self.credentials.is_some())
+            .finish()
+    }
+}
+
+impl Client {
+    /// A caller that does not sign. `endpoint` is `http://host:port`.
+    pub fn anonymous(endpoint: &str) -> Client {
+        Client {
+            endpoint: endpoint.to_owned(),
+            credentials: None,
+        }
+    }
+
+    /// A caller that signs with an access key.
+    pub fn signed(endpoint: &str, access_key: &str, secret_key: &str) -> Client {
+        Client {
+            endpoint: endpoint.to_owned(),
+            credentials: Some(Credentials::new(
+                access_key, secret_key, None, None, "given",
+            )),
+        }
+    }
+
+    /// Sends one request to S3 over a connection of its own and reads the whole answer. `target` is the
+    /// path with its query.
+    ///
+    /// # Errors
+    ///
+    /// The endpoint or the target is malformed, nobody answers there, or the answer is not HTTP or
+    /// too large.
+    pub async fn send(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> io::Result<Answer> {
+        self.send_to("s3", method, target, headers, body).await
+    }
+
+    /// The same to another service at the endpoint, such as `sts`: the signature names it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::send`].
+    pub async fn send_to(
+        &self,
+        service: &str,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> io::Result<Answer> {
+        let authority = self
+            .endpoint
+            .strip_prefix("http://")
+            .ok_or_else(|| invalid(format!("`{}` does not start with http://", self.endpoint)))?
+            .trim_end_matches('/');
+        let body = body.into();
+        let mut request = Request::builder()
+            .method(method)
+            .uri(target)
+            .header(HOST, authority);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        for (name, value) in self.signature(service, method, target, headers, &body)? {
+            request = request.header(name, value);
+        }
+        let request = request.body(Full::new(body)).map_err(invalid)?;
+        exchange(authority, request).await
+    }
+
+    /// The headers that sign a request; none for an anonymous caller.
+    fn signature(
+        &self,
+        service: &str,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> io::Result<Vec<(String, String)>> {
+        let Some(credentials) = &self.credentials else {
+            return Ok(Vec::new());
+        };
+        let mut settings = SigningSettings::default();
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        settings.percent_encoding_mode = PercentEncodingMode::Single;
+        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+        let identity = credentials.clone().into();
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region("us-east-1")
+            .name(service)
+            .time(SystemTime::now())
+            .settings(settings)
+            .build()
+            .map_err(invalid)?
+            .into();
+        let request = SignableRequest::new(
+            method,
+            format!("{}{target}", self.endpoint.trim_end_matches('/')),
+            headers.iter().copied(),
+            SignableBody::Bytes(body),
+        )
+        .map_err(invalid)?;
+        let (instructions, _) = sign(request, &params).map_err(invalid)?.into_parts();
+        Ok(instructions
+            .headers()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect())
+    }
+}
+
+fn invalid(why: impl fmt::Display) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, why.to_string())
+}
+
+async fn exchange(authority: &str, request: Request<Full<Bytes>>) -> io::Result<Answer> {
     let stream = TcpStream::connect(authority).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
         .await

@@ -579,7 +579,8 @@ async fn stopping_frees_the_port() {
     let port = endpoint.rsplit(':').next().unwrap().parse().unwrap();
     world.sandbox.stop().await;
     assert!(
-        sandbox::client::send(&endpoint, "GET", "/gone", &[], "")
+        sandbox::client::Client::anonymous(&endpoint)
+            .send("GET", "/gone", &[], "")
             .await
             .is_err()
     );

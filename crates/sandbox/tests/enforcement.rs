@@ -474,7 +474,8 @@ async fn signatures_are_checked() {
         ("x-amz-date", "20260101T000000Z"),
         ("x-amz-content-sha256", "UNSIGNED-PAYLOAD"),
     ];
-    let answer = sandbox::client::send(&endpoint, "GET", "/signed/hello", &forged, "")
+    let answer = sandbox::client::Client::anonymous(&endpoint)
+        .send("GET", "/signed/hello", &forged, "")
         .await
         .unwrap();
     assert_eq!(outcome(&answer), "403 RequestTimeTooSkewed");

@@ -10,15 +10,7 @@
     reason = "tests"
 )]
 
-use std::time::SystemTime;
-
-use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{
-    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
-    UriPathNormalizationMode, sign,
-};
-use aws_sigv4::sign::v4;
-use sandbox::client::{self, Answer};
+use sandbox::client::{Answer, Client};
 use sandbox::{Account, Config, NewBuckets, Sandbox};
 
 pub const OWNER: &str = "111122223333";
@@ -102,15 +94,12 @@ impl World {
         body: &str,
     ) -> Answer {
         let endpoint = self.sandbox.endpoint();
-        let signature = match caller.keys() {
-            None => Vec::new(),
-            Some((key, secret)) => signature(
-                service, &endpoint, method, target, headers, body, key, secret,
-            ),
+        let client = match caller.keys() {
+            None => Client::anonymous(&endpoint),
+            Some((key, secret)) => Client::signed(&endpoint, key, secret),
         };
-        let mut all: Vec<(&str, &str)> = headers.to_vec();
-        all.extend(signature.iter().map(|(n, v)| (n.as_str(), v.as_str())));
-        client::send(&endpoint, method, target, &all, body.to_owned())
+        client
+            .send_to(service, method, target, headers, body.to_owned())
             .await
             .unwrap()
     }
@@ -191,43 +180,4 @@ pub fn block(on: &[&str]) -> String {
     .map(|name| format!("<{name}>{}</{name}>", on.contains(name)))
     .collect();
     format!("<PublicAccessBlockConfiguration>{settings}</PublicAccessBlockConfiguration>")
-}
-
-#[expect(clippy::too_many_arguments, reason = "the parts of one request")]
-fn signature(
-    service: &str,
-    endpoint: &str,
-    method: &str,
-    target: &str,
-    headers: &[(&str, &str)],
-    body: &str,
-    key: &str,
-    secret: &str,
-) -> Vec<(String, String)> {
-    let mut settings = SigningSettings::default();
-    settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
-    settings.percent_encoding_mode = PercentEncodingMode::Single;
-    settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
-    let identity = Credentials::new(key, secret, None, None, "test").into();
-    let params = v4::SigningParams::builder()
-        .identity(&identity)
-        .region("us-east-1")
-        .name(service)
-        .time(SystemTime::now())
-        .settings(settings)
-        .build()
-        .unwrap()
-        .into();
-    let request = SignableRequest::new(
-        method,
-        format!("{endpoint}{target}"),
-        headers.iter().copied(),
-        SignableBody::Bytes(body.as_bytes()),
-    )
-    .unwrap();
-    let (instructions, _) = sign(request, &params).unwrap().into_parts();
-    instructions
-        .headers()
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
 }
