@@ -32,6 +32,7 @@ pub mod client;
 mod context;
 mod control;
 mod endpoint;
+pub mod estate;
 mod event;
 mod operations;
 mod server;
