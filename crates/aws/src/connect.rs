@@ -5,6 +5,8 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::config::{RequestChecksumCalculation, StalledStreamProtectionConfig};
 use aws_smithy_http_client::{Builder, tls};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -44,21 +46,50 @@ pub async fn connect(options: &ConnectOptions, pace: &Pace) -> Result<Store, Hop
     let endpoint = custom_endpoint(options);
     let place = endpoint.clone().unwrap_or_else(|| "AWS".to_owned());
     let config = load(options).await?;
-    Store::meet(config, endpoint, pace)
-        .await
-        .map_err(|error| match error {
-            CallError::Hopeless(hopeless) => hopeless,
-            error @ (CallError::Throttled { .. } | CallError::Passing { .. }) => {
-                Hopeless::Unreachable {
-                    endpoint: place,
-                    detail: error.to_string(),
-                }
-            }
-            error => Hopeless::NotS3 {
-                endpoint: place,
+    met(&place, Store::meet(config, endpoint, pace).await)
+}
+
+/// A failure of the first calls is about the whole endpoint.
+fn met(place: &str, met: Result<Store, CallError>) -> Result<Store, Hopeless> {
+    met.map_err(|error| match error {
+        CallError::Hopeless(hopeless) => hopeless,
+        error @ (CallError::Throttled { .. } | CallError::Passing { .. }) => {
+            Hopeless::Unreachable {
+                endpoint: place.to_owned(),
                 detail: error.to_string(),
-            },
-        })
+            }
+        }
+        error => Hopeless::NotS3 {
+            endpoint: place.to_owned(),
+            detail: error.to_string(),
+        },
+    })
+}
+
+/// Connects to an S3-compatible store with an access key given here. Nothing is read from the
+/// environment or from configuration files, so that no other account can be meant.
+pub async fn connect_with_key(
+    endpoint_url: &str,
+    region: &str,
+    key: Credentials,
+    pace: &Pace,
+) -> Result<Store, Hopeless> {
+    check_url(endpoint_url)?;
+    check_region(region)?;
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(http_client())
+        .credentials_provider(SharedCredentialsProvider::new(key))
+        .region(Region::new(region.to_owned()))
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .build();
+    met(
+        endpoint_url,
+        Store::meet(config, Some(endpoint_url.to_owned()), pace).await,
+    )
 }
 
 /// `--endpoint-url`, or the variables that name one for S3 alone or for every service. The SDK reads
@@ -80,11 +111,7 @@ async fn load(options: &ConnectOptions) -> Result<SdkConfig, Hopeless> {
         .http_client(http_client())
         // Repetition, pace and time limits are the caller's, for all calls together.
         .retry_config(RetryConfig::disabled())
-        .timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(Duration::from_secs(5))
-                .build(),
-        )
+        .timeout_config(timeouts())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
     if let Some(profile) = &options.profile {
@@ -110,6 +137,12 @@ async fn load(options: &ConnectOptions) -> Result<SdkConfig, Hopeless> {
         }
     }
     Ok(config)
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(5))
+        .build()
 }
 
 /// One connection pool for all regions and services; HTTP/1.1 or 2 as the server likes.

@@ -14,5 +14,7 @@ mod failure;
 mod shape;
 pub mod store;
 
-pub use connect::{ConnectOptions, connect};
+/// An access key; its secret does not print.
+pub use aws_credential_types::Credentials;
+pub use connect::{ConnectOptions, connect, connect_with_key};
 pub use store::Store;
