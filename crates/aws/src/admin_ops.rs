@@ -23,7 +23,10 @@ pub(crate) struct NotAdmin;
 
 /// Keeps an answer's status, headers and body.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Captured(Arc<Mutex<Option<(u16, Headers, Vec<u8>)>>>);
+pub(crate) struct Captured(Arc<Mutex<Option<Raw>>>);
+
+/// Status, headers and body.
+type Raw = (u16, Headers, Vec<u8>);
 
 impl Captured {
     /// The headers of the last answer; none, if there was no answer.
@@ -33,7 +36,7 @@ impl Captured {
             .unwrap_or_default()
     }
 
-    fn take(&self) -> Option<(u16, Headers, Vec<u8>)> {
+    fn take(&self) -> Option<Raw> {
         // Only whole values are assigned under the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

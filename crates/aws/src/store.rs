@@ -69,6 +69,11 @@ impl Store {
         self.endpoint.is_some()
     }
 
+    /// The endpoint, if it is not one of AWS's own.
+    pub fn endpoint(&self) -> Option<&str> {
+        self.endpoint.as_deref()
+    }
+
     /// The region of the configuration.
     pub fn region(&self) -> &str {
         &self.region
@@ -140,17 +145,24 @@ impl Store {
         Ok(answer.account.filter(|account| is_account(account)))
     }
 
-    /// The headers of a listing: which store is this, and does it accept the credentials.
+    /// The headers of the answer to a listing: which store is this.
     pub(crate) async fn first_headers(&self) -> Result<Headers, CallError> {
         let captured = admin_ops::Captured::default();
         let request = self.client("").list_buckets();
-        request
+        let answer = request
             .customize()
             .interceptor(Expect(Document::Xml("ListAllMyBucketsResult")))
             .interceptor(captured.clone())
             .send()
-            .await
-            .map_err(|error| meaning(Operation::ListBuckets, self.place(), &error))?;
+            .await;
+        match answer {
+            Ok(_) => {}
+            Err(error) => match meaning(Operation::ListBuckets, self.place(), &error) {
+                // Who may not list may still look at single buckets; the headers tell enough.
+                CallError::AccessDenied { .. } => {}
+                error => return Err(error),
+            },
+        }
         Ok(captured.headers())
     }
 

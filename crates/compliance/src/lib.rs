@@ -5,4 +5,5 @@ pub mod assessment;
 pub mod exceptions;
 pub mod fingerprint;
 pub mod input;
+pub mod remediation;
 pub mod rules;

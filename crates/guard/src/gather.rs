@@ -7,7 +7,9 @@
 //!   to open; IgnorePublicAcls on any level does the same to ACLs. So the bucket's own block is the
 //!   first question, and on most buckets made since April 2023 the last; where the account's block
 //!   has both, there is no question at all.
-//! - An ACL without a grant to strangers is settled; only with one does Object Ownership matter.
+//! - An ACL without a grant to strangers is settled; only with one does Object Ownership matter, and
+//!   then the policy even where it can open nothing: its Deny overrides what the ACL grants.
+//! - Without a policy, access points can open nothing: both have to let a request in.
 //! - A policy that opens the bucket to reading and to writing leaves nothing to ask.
 
 use std::collections::HashMap;
@@ -69,6 +71,25 @@ pub struct AccountFacts {
     pub compatible_store: bool,
     /// The moment that verdicts are about.
     pub as_of: Timestamp,
+}
+
+impl AccountFacts {
+    /// Asks for what only the store knows: the account's block.
+    pub async fn read<R: ReadBuckets>(mut self, reader: &R, pace: &Pace) -> Result<Self, Hopeless> {
+        let answer = pace
+            .call(Operation::GetAccountPublicAccessBlock, || {
+                reader.account_block()
+            })
+            .await;
+        self.account_block = match answer {
+            Ok(Some(block)) => Observed::Present(block),
+            Ok(None) => Observed::Absent,
+            Err(CallError::Hopeless(hopeless)) => return Err(hopeless),
+            Err(CallError::Unsupported { .. }) if self.compatible_store => Observed::Absent,
+            Err(error) => Observed::Unknown(error.unread()),
+        };
+        Ok(self)
+    }
 }
 
 /// What is known of one bucket so far; `None`: not asked yet.
@@ -144,10 +165,11 @@ pub fn next_ask(known: &Known, facts: &AccountFacts, depth: Depth) -> Option<Ask
         return Some(Ask::Policy);
     }
     // Worth a judgement only while something that it could spare is still to be asked.
-    let to_ask = (known.acl.is_none() && !acl_settled)
-        || (known.ownership.is_none() && !acl_settled)
-        || (known.access_points.is_none() && !policy_settled);
-    let opened = !full && to_ask && !policy_settled && opened_by_policy(known, facts);
+    let acl_to_ask = !acl_settled && (known.acl.is_none() || known.ownership.is_none());
+    let opened = !full
+        && !policy_settled
+        && (acl_to_ask || known.access_points.is_none())
+        && opened_by_policy(known, facts);
     if known.acl.is_none() && (full || !(acl_settled || opened)) {
         return Some(Ask::Acl);
     }
@@ -159,7 +181,14 @@ pub fn next_ask(known: &Known, facts: &AccountFacts, depth: Depth) -> Option<Ask
     if known.ownership.is_none() && (full || !(acl_settled || opened) && grants_strangers) {
         return Some(Ask::Ownership);
     }
-    if known.access_points.is_none() && (full || !(policy_settled || opened)) {
+    let enforced = known.ownership.as_ref().and_then(Observed::present)
+        == Some(&ObjectOwnership::BucketOwnerEnforced);
+    if known.policy.is_none() && grants_strangers && !acl_settled && !enforced {
+        return Some(Ask::Policy);
+    }
+    // Requests through an access point need the bucket policy's consent as well.
+    let no_policy = matches!(known.policy, Some(Observed::Absent));
+    if known.access_points.is_none() && (full || !(policy_settled || opened || no_policy)) {
         return Some(Ask::AccessPoints);
     }
     None
@@ -251,7 +280,9 @@ impl<R: ReadBuckets> Gatherer<R> {
                         .pace
                         .call(Operation::GetBucketPolicy, || self.reader.policy(at))
                         .await;
-                    known.policy = Some(parse(self.without_tenant(at, observe(answer)?)));
+                    known.policy = Some(parse(
+                        observe(answer)?.map(|text| self.without_tenant(at, text)),
+                    ));
                 }
                 Ask::Acl => {
                     let answer = self
@@ -295,13 +326,13 @@ impl<R: ReadBuckets> Gatherer<R> {
     /// Ceph writes a bucket of a tenant as `arn:aws:s3::TENANT:bucket`, and reads
     /// `arn:aws:s3:::bucket` in such a bucket's policy as the same (`rgw_iam_policy.cc`, `ParseState`).
     /// The verdict is about the second form.
-    fn without_tenant(&self, at: &BucketAddress, policy: Observed<String>) -> Observed<String> {
+    pub(crate) fn without_tenant(&self, at: &BucketAddress, text: String) -> String {
         let tenant = at.name.split_once(':').map(|(tenant, _)| tenant);
         match tenant {
             Some(tenant) if self.facts.enforcement == Enforcement::CephRgw => {
-                policy.map(|text| text.replace(&format!("arn:aws:s3::{tenant}:"), "arn:aws:s3:::"))
+                text.replace(&format!("arn:aws:s3::{tenant}:"), "arn:aws:s3:::")
             }
-            _ => policy,
+            _ => text,
         }
     }
 

@@ -6,6 +6,7 @@ mod deploy;
 mod exit;
 mod explain;
 mod fix;
+mod live;
 mod scan;
 mod undo;
 

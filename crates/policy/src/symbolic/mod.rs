@@ -358,6 +358,8 @@ impl<'p> Judgement<'p> {
         if let Observed::Unknown(unread) = &self.bucket.access_points
             && *unread != Unread::NotGiven
             && let Some(account) = &self.bucket.owner_account
+            // It cuts strangers off at access points too, whatever their policies say.
+            && !matches!(self.restrict, Setting::On)
         {
             // Any access point of the owner's: as open as the bucket policy lets it be.
             let arn = format!(
