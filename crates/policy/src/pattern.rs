@@ -280,11 +280,12 @@ pub(crate) fn repeats(element: &Element) -> bool {
 /// Matching by the set of positions that can be reached: linear in the text for every pattern, so
 /// that no pattern of an attacker's can make it slow.
 fn matches_wild(elements: &[Element], text: &str) -> bool {
-    // One greedy star to fall back to is enough as long as every star takes every character.
-    if !elements
+    // One star to fall back to is enough where no later one is more particular: the stars within
+    // the parts of an ARN come before the others, and each part has to fit by itself.
+    let mut crossing = elements
         .iter()
-        .any(|e| matches!(e, Element::StarWithinArnPart))
-    {
+        .skip_while(|e| !matches!(e, Element::Star | Element::AnyChar));
+    if !crossing.any(|e| matches!(e, Element::StarWithinArnPart)) {
         return matches_with_fallback(elements, text);
     }
     let mut reached = vec![false; elements.len() + 1];
@@ -333,7 +334,8 @@ fn matches_with_fallback(elements: &[Element], text: &str) -> bool {
         }
         match &mut fallback {
             Some((after_star, from)) => {
-                if from.next().is_none() {
+                let star = &elements[*after_star - 1];
+                if !from.next().is_some_and(|c| takes(star, c)) {
                     return false;
                 }
                 at = *after_star;

@@ -351,6 +351,18 @@ const CONDITIONS: &[(&str, &str, &str, &[&str])] = &[
         r#"{"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::111122223333:role/*"}, "ArnNotLike": {"aws:PrincipalArn": "arn:aws:iam::*:*"}}"#,
         &["contradictory-conditions ArnNotLike['aws:PrincipalArn']"],
     ),
+    (
+        "Allow",
+        "s3:GetObject",
+        r#"{"IpAddress": {"aws:SourceIp": "203.0.113.7"}, "StringEquals": {"aws:SourceVpc": "vpc-1"}}"#,
+        &["contradictory-conditions StringEquals['aws:SourceVpc']"],
+    ),
+    (
+        "Allow",
+        "s3:GetObject",
+        r#"{"IpAddressIfExists": {"aws:SourceIp": "203.0.113.7"}, "StringEquals": {"aws:SourceVpc": "vpc-1"}}"#,
+        &["if-exists-in-allow IpAddressIfExists['aws:SourceIp']"],
+    ),
     // A key with several values can satisfy both.
     (
         "Allow",

@@ -4,6 +4,7 @@
 use policy::document::{Policy, Statement};
 use policy::evaluate::{Decision, evaluate};
 use policy::json;
+use policy::pattern::{Pattern, Reading};
 use policy::request::{Caller, Context, Request};
 use proptest::prelude::*;
 use proptest::sample::{Index, select, subsequence};
@@ -178,6 +179,17 @@ fn parse(text: &str) -> Policy {
     Policy::parse(text).unwrap_or_else(|error| unreachable!("{error}\n{text}"))
 }
 
+/// `*` and `?`, by their definition.
+fn glob(pattern: &[char], text: &[char]) -> bool {
+    match (pattern, text) {
+        ([], []) => true,
+        (['*', rest @ ..], _) => (0..=text.len()).any(|skip| glob(rest, &text[skip..])),
+        (['?', pattern @ ..], [_, text @ ..]) => glob(pattern, text),
+        ([p, pattern @ ..], [t, text @ ..]) => p == t && glob(pattern, text),
+        _ => false,
+    }
+}
+
 proptest! {
     #[test]
     fn layout_does_not_matter(
@@ -230,6 +242,33 @@ proptest! {
             std::mem::discriminant(&evaluate(&[&first, &second], &request)),
             std::mem::discriminant(&evaluate(&[&policy], &request))
         );
+    }
+
+    #[test]
+    fn arn_patterns_match_part_by_part(
+        pattern in "[ab:*?]{0,6}(:[ab*?]{0,4}){5}[ab:*?]{0,4}",
+        text in "[ab:]{0,4}(:[ab]{0,4}){5}[ab:]{0,4}",
+    ) {
+        let parts = |text: &str| text.splitn(6, ':').map(str::to_owned).collect::<Vec<_>>();
+        let expected = parts(&pattern).iter().zip(parts(&text)).all(|(pattern, text)| {
+            let pattern: Vec<char> = pattern.chars().collect();
+            glob(&pattern, &text.chars().collect::<Vec<_>>())
+        });
+        let read = Pattern::new(&pattern, Reading::Arn, false);
+        prop_assert_eq!(read.matches(&text), expected);
+    }
+
+    #[test]
+    fn wildcards_match_as_the_definition_says(
+        pattern in "[ab:*?]{0,8}",
+        text in "[ab:]{0,8}",
+    ) {
+        let expected = glob(
+            &pattern.chars().collect::<Vec<_>>(),
+            &text.chars().collect::<Vec<_>>(),
+        );
+        let read = Pattern::new(&pattern, Reading::Wildcards, false);
+        prop_assert_eq!(read.matches(&text), expected);
     }
 
     #[test]

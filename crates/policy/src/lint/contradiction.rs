@@ -9,6 +9,7 @@ use super::covering::covers;
 use super::keys::is_single_valued;
 use crate::condition::{Condition, Operator, Value};
 use crate::evaluate::{Matches, condition_holds};
+use crate::key::{self, KeyNetwork};
 use crate::request::Context;
 
 /// How many values on one key are compared with each other.
@@ -19,6 +20,9 @@ pub(super) fn contradiction(conditions: &[Condition]) -> Option<(&str, String)> 
     let mut by_key: BTreeMap<&str, Vec<&Condition>> = BTreeMap::new();
     for condition in conditions.iter().filter(|c| is_certain(c)) {
         by_key.entry(&condition.key).or_default().push(condition);
+    }
+    if let Some(found) = networks_contradict(&by_key) {
+        return Some(found);
     }
     by_key.values().find_map(|conditions| {
         let [.., last] = conditions[..] else {
@@ -41,6 +45,25 @@ pub(super) fn contradiction(conditions: &[Condition]) -> Option<(&str, String)> 
         };
         Some((last.path.as_str(), sentence))
     })
+}
+
+/// `aws:SourceIp` is absent through a VPC endpoint, and keys such as `aws:SourceVpc` are only there.
+fn networks_contradict<'c>(
+    by_key: &BTreeMap<&str, Vec<&'c Condition>>,
+) -> Option<(&'c str, String)> {
+    let needed = |network: KeyNetwork| {
+        by_key
+            .values()
+            .filter(|conditions| needs_value(conditions))
+            .filter_map(|conditions| conditions.first())
+            .find(|c| key::lookup(&c.key).is_some_and(|key| key.network == network))
+    };
+    let (internet, vpc) = (needed(KeyNetwork::Internet)?, needed(KeyNetwork::Vpc)?);
+    let sentence = format!(
+        "no request has both `{}` and `{}`: one is absent through a VPC endpoint, the other is only there",
+        internet.written_key, vpc.written_key
+    );
+    Some((&vpc.path, sentence))
 }
 
 fn is_certain(condition: &Condition) -> bool {
