@@ -82,7 +82,9 @@ struct Rate {
 }
 
 /// A limit below this would never end; S3 allows thousands of requests a second.
-const SLOWEST: f64 = 1.0;
+const SLOWEST: f64 = 2.0;
+/// Where halving begins when the rate is not known to be higher.
+const UNKNOWN_RATE: f64 = 100.0;
 /// Above this a limit says nothing any more.
 const FASTEST: f64 = 20_000.0;
 
@@ -202,10 +204,9 @@ impl Pace {
         {
             return;
         }
-        let seen = f64::from(rate.window.1.max(rate.window.2));
-        let from = rate
-            .limit
-            .map_or(seen, |limit| limit.min(seen.max(limit / 2.0)));
+        // Early in a scan too few calls were made to tell the rate.
+        let seen = f64::from(rate.window.1.max(rate.window.2)).max(UNKNOWN_RATE);
+        let from = rate.limit.map_or(seen, |limit| limit.min(seen));
         rate.limit = Some((from / 2.0).max(SLOWEST));
         rate.last_cut = Some(now);
         rate.last_raise = now;
