@@ -32,3 +32,15 @@ pub struct Source {
     /// The line of the file where the policy's text starts, if the text stands there as it is.
     pub policy_line: Option<usize>,
 }
+
+impl Assessment {
+    /// The line in the source file where a statement of the bucket policy starts, and the statement's
+    /// JSON path. `None` if the policy does not stand in a file as it is.
+    pub fn statement_line(&self, index: usize) -> Option<(usize, String)> {
+        let first = self.source.as_ref()?.policy_line?;
+        let policy = self.bucket.policy.present()?;
+        let statement = policy.statements.get(index)?;
+        let before = policy.text.get(..statement.span.start)?;
+        Some((first + before.matches('\n').count(), statement.path.clone()))
+    }
+}

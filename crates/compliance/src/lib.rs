@@ -6,4 +6,5 @@ pub mod exceptions;
 pub mod fingerprint;
 pub mod input;
 pub mod remediation;
+pub mod report;
 pub mod rules;

@@ -1,14 +1,115 @@
-//! `portcullis explain`.
+//! `portcullis explain`: one bucket in full.
+
+use std::path::Path;
 
 use clap::Args;
+use compliance::assessment::Assessment;
+use compliance::input::InputBucket;
+use compliance::report::explain::{self, Setting};
+use compliance::report::visible;
+use jiff::Timestamp;
 
 use crate::exit::{ExitStatus, Failure};
+use crate::inputs::InputArgs;
+use crate::output::{Color, print};
 
 /// Arguments of `portcullis explain`.
 #[derive(Debug, Args)]
-pub struct ExplainArgs {}
+pub(crate) struct ExplainArgs {
+    /// A file as `check` reads it, or `-`
+    #[arg(value_name = "FILE")]
+    target: String,
+    /// Which bucket of the file: its name, or the input's own id
+    #[arg(long, value_name = "NAME")]
+    bucket: Option<String>,
+    #[command(flatten)]
+    input: InputArgs,
+    /// When to use colours
+    #[arg(long, value_enum, default_value_t = Color::Auto)]
+    color: Color,
+}
 
 /// Runs the command.
-pub fn run(_args: &ExplainArgs) -> Result<ExitStatus, Failure> {
-    Err(Failure::usage("explain is not there yet"))
+pub(crate) fn run(args: &ExplainArgs) -> Result<ExitStatus, Failure> {
+    if args.target == "-" || Path::new(&args.target).exists() {
+        return explain_file(args);
+    }
+    Err(Failure::usage(format!(
+        "{}: no such file",
+        visible(&args.target)
+    )))
+}
+
+fn explain_file(args: &ExplainArgs) -> Result<ExitStatus, Failure> {
+    let files = [args.target.clone()];
+    let inputs = args.input.read(&files, Timestamp::now())?;
+    for problem in &inputs.problems {
+        eprintln!("warning: {}", visible(&problem.to_string()));
+    }
+    let mut buckets = inputs.buckets;
+    if let Some(wanted) = &args.bucket {
+        buckets.retain(|input| input.bucket.name == *wanted || input.id.as_ref() == Some(wanted));
+    }
+    let status = match buckets.len() {
+        0 if inputs.broken => return Ok(ExitStatus::Usage),
+        0 => {
+            let what = args
+                .bucket
+                .as_deref()
+                .map_or("no bucket".to_owned(), |name| {
+                    format!("no bucket {:?}", visible(name))
+                });
+            return Err(Failure::usage(format!("{}: {what}", visible(&args.target))));
+        }
+        1 => buckets.into_iter().map(InputBucket::assess),
+        several => {
+            let names: Vec<String> = buckets
+                .iter()
+                .take(10)
+                .map(|input| {
+                    let name = input.id.as_ref().unwrap_or(&input.bucket.name);
+                    visible(name).into_owned()
+                })
+                .collect();
+            let more = if several > names.len() { ", …" } else { "" };
+            return Err(Failure::usage(format!(
+                "{} holds {several} buckets: {}{more}",
+                visible(&args.target),
+                names.join(", ")
+            ))
+            .hint("name one with --bucket"));
+        }
+    };
+    let mut worst = ExitStatus::Closed;
+    for assessment in status {
+        print(&render(&assessment, None, args.color))?;
+        worst = standing(&assessment);
+    }
+    Ok(worst)
+}
+
+/// The explanation of one bucket; `endpoint` is that of an S3-compatible store.
+pub(crate) fn render(assessment: &Assessment, endpoint: Option<&str>, color: Color) -> String {
+    let policy = assessment.bucket.policy.present();
+    let diagnostics = policy.map(|p| p.diagnostics.as_slice()).unwrap_or_default();
+    explain::render(
+        assessment,
+        Setting {
+            style: color.style(),
+            endpoint,
+            diagnostics,
+        },
+    )
+}
+
+/// The exit status that one bucket calls for.
+pub(crate) fn standing(assessment: &Assessment) -> ExitStatus {
+    let verdict = &assessment.verdict;
+    if verdict.read.is_open() || verdict.write.is_open() {
+        ExitStatus::Open
+    } else if verdict.read.is_undecided() || verdict.write.is_undecided() {
+        ExitStatus::Incomplete
+    } else {
+        ExitStatus::Closed
+    }
 }

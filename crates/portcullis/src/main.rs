@@ -6,7 +6,9 @@ mod deploy;
 mod exit;
 mod explain;
 mod fix;
+mod inputs;
 mod live;
+mod output;
 mod scan;
 mod undo;
 

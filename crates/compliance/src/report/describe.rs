@@ -1,0 +1,270 @@
+//! Verdicts in words.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+use policy::bucket::{Bucket, Grantee};
+use policy::public::{Access, Answer, NotConsidered, Reason, Why, Witness};
+use policy::request::Caller;
+
+/// One of the three ways into a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mechanism {
+    Policy,
+    Acl,
+    AccessPoint,
+}
+
+impl Mechanism {
+    pub(super) const ALL: [Mechanism; 3] =
+        [Mechanism::Policy, Mechanism::Acl, Mechanism::AccessPoint];
+
+    /// The name in the JSON output.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Mechanism::Policy => "policy",
+            Mechanism::Acl => "acl",
+            Mechanism::AccessPoint => "access_point",
+        }
+    }
+
+    /// The name in sentences.
+    pub(super) fn phrase(self) -> &'static str {
+        match self {
+            Mechanism::Policy => "the bucket policy",
+            Mechanism::Acl => "the ACL",
+            Mechanism::AccessPoint => "an access point",
+        }
+    }
+
+    pub(super) fn answer(self, access: &Access) -> &Answer {
+        match self {
+            Mechanism::Policy => &access.policy,
+            Mechanism::Acl => &access.acl,
+            Mechanism::AccessPoint => &access.access_points,
+        }
+    }
+}
+
+/// The mechanisms that are open.
+pub(super) fn open_mechanisms(access: &Access) -> Vec<Mechanism> {
+    Mechanism::ALL
+        .into_iter()
+        .filter(|mechanism| mechanism.answer(access).witness().is_some())
+        .collect()
+}
+
+/// Why a class of access is undecided, mechanism by mechanism.
+pub(super) fn undecided_reasons(access: &Access) -> Vec<&str> {
+    let mut reasons: Vec<&str> = Vec::new();
+    for mechanism in Mechanism::ALL {
+        if let Answer::Undecided(why) = mechanism.answer(access) {
+            for reason in why {
+                if !reasons.contains(&reason.as_str()) {
+                    reasons.push(reason);
+                }
+            }
+        }
+    }
+    reasons
+}
+
+/// Who a caller is, for people.
+pub(super) fn caller(caller: &Caller) -> String {
+    match caller {
+        Caller::Anonymous => "anyone, unsigned".to_owned(),
+        Caller::Principal(_) => "any AWS account".to_owned(),
+        Caller::Service(name) => format!("any AWS account, through {name}"),
+        Caller::Federated(name) => format!("anyone who signs in with {name}"),
+    }
+}
+
+/// `statement 2 ("PublicRead")`.
+pub(super) fn statement(bucket: &Bucket, at: usize) -> String {
+    let sid = bucket
+        .policy
+        .present()
+        .and_then(|policy| policy.statements.get(at))
+        .and_then(|statement| statement.sid.as_deref());
+    match sid {
+        Some(sid) => format!("statement {at} ({sid:?})"),
+        None => format!("statement {at}"),
+    }
+}
+
+/// `READ for AllUsers`.
+pub(super) fn grant(bucket: &Bucket, at: usize) -> String {
+    match bucket.acl.present().and_then(|acl| acl.grants.get(at)) {
+        Some(grant) => format!(
+            "grant {at} ({} to {})",
+            grant.permission.as_str(),
+            grantee(&grant.grantee)
+        ),
+        None => format!("grant {at}"),
+    }
+}
+
+fn grantee(grantee: &Grantee) -> &str {
+    match grantee {
+        Grantee::Group(uri) => uri.rsplit('/').next().unwrap_or(uri),
+        Grantee::CanonicalUser(id) | Grantee::Email(id) => id,
+    }
+}
+
+/// What admits a witness's request: statements or grants, by name.
+pub(super) fn admitted_by(bucket: &Bucket, mechanism: Mechanism, witness: &Witness) -> String {
+    let names: Vec<String> = witness
+        .admitted_by
+        .iter()
+        .map(|&at| match mechanism {
+            Mechanism::Policy => statement(bucket, at),
+            Mechanism::Acl => grant(bucket, at),
+            Mechanism::AccessPoint => format!("statement {at}"),
+        })
+        .collect();
+    names.join(", ")
+}
+
+/// The subject of a reason: a statement, a grant, an access point, or the whole layer.
+pub(super) fn subject(bucket: &Bucket, mechanism: Mechanism, index: Option<usize>) -> String {
+    match (mechanism, index) {
+        (_, None) => mechanism.phrase().to_owned(),
+        (Mechanism::Policy, Some(at)) => statement(bucket, at),
+        (Mechanism::Acl, Some(at)) => grant(bucket, at),
+        (Mechanism::AccessPoint, Some(at)) => {
+            let points = bucket.access_points.present();
+            match points.and_then(|points| points.get(at)) {
+                Some(point) => format!("access point {}", point.arn),
+                None => format!("access point {at}"),
+            }
+        }
+    }
+}
+
+/// A stable name for why something lets nobody in.
+pub(super) fn code(why: &Why) -> &'static str {
+    match why {
+        Why::NothingGrants => "nothing_grants",
+        Why::NamesOnlyTrusted => "names_only_trusted",
+        Why::NoActionOfThisClass => "no_action_of_this_class",
+        Why::ResourceDoesNotFit => "resource_does_not_fit",
+        Why::OwnerOnlyActions => "owner_only_actions",
+        Why::ConditionUnsatisfiable(_) => "condition_unsatisfiable",
+        Why::ConditionsExcludeEachOther => "conditions_exclude_each_other",
+        Why::NarrowSourceAddress => "narrow_source_address",
+        Why::Denied(_) => "denied",
+        Why::RestrictPublicBuckets => "restrict_public_buckets",
+        Why::IgnorePublicAcls => "ignore_public_acls",
+        Why::BucketOwnerEnforced => "bucket_owner_enforced",
+        Why::ResourceControlPolicy => "resource_control_policy",
+        Why::VpcOrigin => "vpc_origin",
+    }
+}
+
+/// Why something lets nobody untrusted in, as the end of a sentence that starts with its subject.
+pub(super) fn why(bucket: &Bucket, mechanism: Mechanism, reason: &Reason) -> String {
+    match &reason.why {
+        Why::NothingGrants => "grants nothing".to_owned(),
+        Why::NamesOnlyTrusted => "names only trusted principals".to_owned(),
+        Why::NoActionOfThisClass => "grants no action of this class".to_owned(),
+        Why::ResourceDoesNotFit => {
+            "names no resource of this bucket that fits its actions".to_owned()
+        }
+        Why::OwnerOnlyActions => {
+            "grants only what S3 refuses to everybody outside the account".to_owned()
+        }
+        Why::ConditionUnsatisfiable(at) => {
+            let condition = reason.index.and_then(|statement| {
+                let policy = bucket.policy.present()?;
+                policy.statements.get(statement)?.conditions.get(*at)
+            });
+            match condition.filter(|_| mechanism == Mechanism::Policy) {
+                Some(condition) => format!(
+                    "has a condition that no outsider can meet: {} on {}",
+                    condition.operator.as_str(),
+                    condition.written_key
+                ),
+                None => "has a condition that no outsider can meet".to_owned(),
+            }
+        }
+        Why::ConditionsExcludeEachOther => {
+            "has conditions that no outsider can meet together".to_owned()
+        }
+        Why::NarrowSourceAddress => "grants only to narrow source addresses".to_owned(),
+        Why::Denied(by) => {
+            let mut text = "is refused by ".to_owned();
+            for (n, at) in by.iter().enumerate() {
+                let _ = write!(
+                    text,
+                    "{}{}",
+                    if n > 0 { ", " } else { "" },
+                    statement(bucket, *at)
+                );
+            }
+            text
+        }
+        Why::RestrictPublicBuckets => "is cut off by RestrictPublicBuckets".to_owned(),
+        Why::IgnorePublicAcls => "is ignored through IgnorePublicAcls".to_owned(),
+        Why::BucketOwnerEnforced => {
+            "has no effect: Object Ownership is BucketOwnerEnforced".to_owned()
+        }
+        Why::ResourceControlPolicy => "is refused by a resource control policy".to_owned(),
+        Why::VpcOrigin => "answers only requests from one VPC".to_owned(),
+    }
+}
+
+/// A layer that was not considered: its name in the JSON output, and in sentences.
+pub(super) fn layer(layer: NotConsidered) -> (&'static str, &'static str) {
+    match layer {
+        NotConsidered::BucketPolicy => ("policy", "the bucket policy"),
+        NotConsidered::BucketAcl => ("acl", "the bucket's ACL"),
+        NotConsidered::BucketPublicAccessBlock => {
+            ("bpa.bucket", "the bucket's Block Public Access")
+        }
+        NotConsidered::AccountPublicAccessBlock => {
+            ("bpa.account", "the account's Block Public Access")
+        }
+        NotConsidered::OrganizationPublicAccessBlock => {
+            ("bpa.organization", "the organization's Block Public Access")
+        }
+        NotConsidered::ObjectOwnership => ("ownership", "Object Ownership"),
+        NotConsidered::ObjectAcls => ("object_acls", "ACLs of single objects"),
+        NotConsidered::AccessPoints => ("access_points", "access points"),
+        NotConsidered::ResourceControlPolicies => {
+            ("resource_control_policies", "resource control policies")
+        }
+    }
+}
+
+/// A text with everything made visible that a terminal or a reader would not show as it is: control
+/// characters, and the marks that change the direction of writing.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    if !text.contains(hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if hidden(c) {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_hides_is_made_visible() {
+        assert_eq!(visible("plain-bücket"), "plain-bücket");
+        assert_eq!(visible("a\u{1b}[31mb\n"), "a\\u{1b}[31mb\\u{a}");
+        assert_eq!(visible("a\u{202e}b"), "a\\u{202e}b");
+    }
+}

@@ -1,0 +1,89 @@
+//! Reports: judged buckets in the formats that people and programs read.
+//!
+//! `check` and `scan` give the same [`Report`]; each format is a function of it. Whatever stands in
+//! a configuration may be written by an attacker, so each format escapes it in its own way.
+
+pub mod baseline;
+mod describe;
+pub mod explain;
+mod json;
+mod remedy;
+mod request;
+mod standing;
+mod statement;
+mod table;
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use crate::assessment::Assessment;
+use crate::input::Problem;
+
+use self::baseline::Baseline;
+
+pub use describe::visible;
+pub use json::SCHEMA_VERSION;
+pub use standing::{Standing, Summary};
+pub use table::Style;
+
+/// What one run found.
+#[derive(Clone, Copy, Debug)]
+pub struct Report<'a> {
+    /// The buckets, in the order in which they were read.
+    pub assessments: &'a [Assessment],
+    /// What could not be read.
+    pub problems: &'a [Problem],
+    /// An earlier run: what was open then already is known.
+    pub baseline: Option<&'a Baseline>,
+    /// The command that ran, such as `check`.
+    pub command: &'a str,
+    /// The version of Portcullis.
+    pub version: &'a str,
+    /// When it ran.
+    pub at: Timestamp,
+    /// Whether the user asked for everything.
+    pub full: bool,
+}
+
+/// A format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Aligned columns for a terminal.
+    Table,
+    /// The documented JSON output (`docs/output.schema.json`).
+    Json,
+}
+
+impl Format {
+    /// Every format with its name on the command line.
+    pub const ALL: &'static [(Format, &'static str)] =
+        &[(Format::Table, "table"), (Format::Json, "json")];
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Format::ALL.iter().find(|(format, _)| format == self);
+        f.write_str(name.map_or("", |(_, name)| name))
+    }
+}
+
+impl Report<'_> {
+    /// The report in a format, as text that ends in a line feed.
+    pub fn render(&self, format: Format, style: Style) -> String {
+        match format {
+            Format::Table => table::render(self, style),
+            Format::Json => json::render(self),
+        }
+    }
+
+    /// How a bucket stands.
+    pub fn standing(&self, assessment: &Assessment) -> Standing {
+        Standing::of(assessment, self.baseline)
+    }
+
+    /// The counts.
+    pub fn summary(&self) -> Summary {
+        Summary::of(self)
+    }
+}
