@@ -13,6 +13,7 @@ use crate::pattern::Pattern;
 mod conditions;
 mod principals;
 mod read;
+mod statements;
 
 /// A parsed policy document.
 #[derive(Clone, Debug)]

@@ -244,7 +244,8 @@ impl fmt::Display for Path<'_> {
                 if !key.is_empty() && key.len() <= SHOWN && key.chars().all(plain) {
                     write!(f, "{parent}.{key}")
                 } else {
-                    write!(f, "{parent}['{}']", Shown(key))
+                    let key = Shown(key).to_string().replace('\'', r"\'");
+                    write!(f, "{parent}['{key}']")
                 }
             }
         }
@@ -298,8 +299,6 @@ impl fmt::Display for Shown<'_> {
             let hides = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
             if c.is_control() || hides {
                 write!(f, "{}", c.escape_unicode())?;
-            } else if c == '\'' {
-                f.write_str("\\'")?;
             } else {
                 write!(f, "{c}")?;
             }
@@ -375,7 +374,7 @@ mod tests {
         assert_eq!(error(&deeper), ("TooDeep".to_owned(), 1, MAX_DEPTH + 1));
         let open = "[".repeat(MAX_BYTES);
         assert!(parse(&open).is_err());
-        let closed = "[".repeat(MAX_BYTES / 2) + &"]".repeat(MAX_BYTES / 2);
+        let closed = "[".repeat(50_000) + &"]".repeat(50_000);
         assert_eq!(error(&closed).0, "TooDeep");
         assert_eq!(error(&" ".repeat(MAX_BYTES + 1)).0, "TooLarge");
     }

@@ -114,7 +114,7 @@ fn what_is_no_policy_is_refused_with_place_and_advice() {
         ("{}", "[missing-element] the policy has no `Statement`"),
         (
             r#"{"Statements": []}"#,
-            "[missing-element] the policy has no `Statement` (at $, line 1, column 1) did you mean `Statement` by `Statements`?",
+            "[missing-element] the policy has no `Statement` (at $, line 1, column 1) did you mean `Statement` instead of `Statements`?",
         ),
         (
             r#"{"Statement": ["x"]}"#,

@@ -1,6 +1,7 @@
 //! Reads `Principal` and `NotPrincipal` (IAM user guide, "AWS JSON policy elements: Principal").
 
-use super::read::{Clause, Place, Reader};
+use super::read::{Place, Reader};
+use super::statements::Clause;
 use super::{Principal, PrincipalClause};
 use crate::bucket::ANONYMOUS_CANONICAL_ID;
 use crate::json::{Json, Member, Path, Shown};

@@ -9,6 +9,7 @@ use super::covering::covers;
 use super::keys::is_single_valued;
 use crate::condition::{Condition, Operator, Value};
 use crate::evaluate::{Matches, condition_holds};
+use crate::json::Shown;
 use crate::key::{self, KeyNetwork};
 use crate::request::Context;
 
@@ -32,7 +33,7 @@ pub(super) fn contradiction(conditions: &[Condition]) -> Option<(&str, String)> 
         if conditions.len() < 2 || values > MAX_VALUES {
             return None;
         }
-        let key = &last.written_key;
+        let key = Shown(&last.written_key);
         let sentence = if presence_contradicts(conditions) {
             format!("the conditions want `{key}` to be there and to be absent")
         } else if is_single_valued(&last.key)
@@ -61,7 +62,8 @@ fn networks_contradict<'c>(
     let (internet, vpc) = (needed(KeyNetwork::Internet)?, needed(KeyNetwork::Vpc)?);
     let sentence = format!(
         "no request has both `{}` and `{}`: one is absent through a VPC endpoint, the other is only there",
-        internet.written_key, vpc.written_key
+        Shown(&internet.written_key),
+        Shown(&vpc.written_key)
     );
     Some((&vpc.path, sentence))
 }
