@@ -17,7 +17,7 @@
 //! | `not-an-arn`, `other-bucket` | resources that are not in this bucket |
 //! | `variable-in-old-version` | `${…}` in a document whose version has no policy variables |
 //! | `wildcard-in-literal` | `*` or `?` under an operator that takes them literally |
-//! | `negated-on-multivalued`, `for-all-values-in-allow`, `if-exists-in-allow` | operators that let a request in for what it lacks |
+//! | `negated-on-multivalued`, `for-all-values-in-allow`, `for-any-value-in-deny`, `if-exists-in-allow` | operators that let a request in for what it lacks |
 //! | `private-source-ip`, `source-ip-everybody`, `deny-only-ipv4`, `allow-every-ipv6` | source addresses that do not do what they seem to |
 //! | `forgeable-key` | protection by a header that the client writes |
 //! | `contradictory-conditions` | conditions that no request satisfies together |

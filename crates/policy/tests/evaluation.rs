@@ -184,7 +184,7 @@ fn set_operators_over_several_values() {
             (&some, &[("k", &[bad])], NO),
             (&some, &[], NO),
             (&some, &[("k", &[])], NO),
-            (&some_if_exists, &[], YES),
+            (&some_if_exists, &[], UNKNOWN),
             // Without a set operator: some value of several for a positive operator, none of them
             // for a negated one.
             (

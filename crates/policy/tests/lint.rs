@@ -186,6 +186,18 @@ const CONDITIONS: &[(&str, &str, &str, &[&str])] = &[
         r#"{"StringNotEqualsIfExists": {"aws:PrincipalOrgID": "o-1"}}"#,
         &[],
     ),
+    (
+        "Deny",
+        "s3:GetObject",
+        r#"{"ForAnyValue:StringNotLike": {"aws:PrincipalOrgPaths": "o-1/*"}}"#,
+        &["for-any-value-in-deny ['ForAnyValue:StringNotLike']['aws:PrincipalOrgPaths']"],
+    ),
+    (
+        "Deny",
+        "s3:GetObject",
+        r#"{"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": "o-1/*"}}"#,
+        &[],
+    ),
     // Source addresses.
     (
         "Allow",

@@ -173,6 +173,10 @@ fn doubts_name_the_place_and_what_was_probably_meant() {
     let rest = r#""Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "*""#;
     let condition = |text: &str| format!(r#"{{{rest}, "Condition": {text}}}"#);
     let cases = [
+        (
+            condition(r#"{"ForAnyValue:StringLikeIfExists": {"k": "v"}}"#),
+            "$.Statement[0].Condition['ForAnyValue:StringLikeIfExists'] unsettled-operator: leave IfExists out, or make two statements of it",
+        ),
         (format!(r#"{{{rest}, "Conditions": {{}}}}"#), "$.Statement[0].Conditions unknown-element: did you mean `Condition`?"),
         (condition(r#"{"StringEqual": {"k": "v"}}"#), "$.Statement[0].Condition.StringEqual unknown-operator: did you mean `StringEquals`?"),
         (condition(r#"{"ForAnyValues:StringLike": {"k": "v"}}"#), "$.Statement[0].Condition['ForAnyValues:StringLike'] unknown-operator: did you mean `ForAnyValue:StringLike`?"),

@@ -42,7 +42,12 @@ impl Reader<'_> {
             }
             let path = path.key(&member.key);
             match test(&member.key) {
-                Ok(test) => self.keys(test, &member.value, path, &mut conditions),
+                Ok(test) => {
+                    if test.set == Some(SetOperator::ForAnyValue) && test.if_exists {
+                        self.any_value_if_exists(&member.key, path, member.key_span.start);
+                    }
+                    self.keys(test, &member.value, path, &mut conditions);
+                }
                 Err(help) => {
                     let place = Place {
                         path,
@@ -54,6 +59,21 @@ impl Reader<'_> {
             }
         }
         conditions
+    }
+
+    /// For a request without the key, ForAnyValue is documented to be false and IfExists to be true.
+    fn any_value_if_exists(&mut self, written: &str, path: Path<'_>, at: usize) {
+        let message = format!(
+            "whether `{}` holds for a request without the key is not documented",
+            Shown(written)
+        );
+        let help = "leave IfExists out, or make two statements of it";
+        self.doubt(
+            "unsettled-operator",
+            message,
+            Some(help.to_owned()),
+            Place { path, at },
+        );
     }
 
     fn keys(

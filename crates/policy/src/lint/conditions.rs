@@ -17,6 +17,7 @@ pub(super) fn lint(linter: &mut Linter<'_>, statement: &Statement) {
         }
         values(linter, condition);
         for_all_values(linter, statement, condition);
+        for_any_value(linter, statement, condition);
         if condition.key == "aws:sourceip" {
             source_ip(linter, statement, condition);
         }
@@ -100,6 +101,29 @@ fn for_all_values(linter: &mut Linter<'_>, statement: &Statement, condition: &Co
             format!(
                 "add \"Null\": {{\"{}\": \"false\"}}",
                 Shown(&condition.written_key)
+            ),
+        );
+    }
+}
+
+/// A Deny of all but some values spares the requests that have none.
+fn for_any_value(linter: &mut Linter<'_>, statement: &Statement, condition: &Condition) {
+    if statement.effect == Effect::Deny
+        && condition.set == Some(SetOperator::ForAnyValue)
+        && condition.operator.is_negated()
+        && !condition.if_exists
+    {
+        linter.say(
+            Severity::Warning,
+            "for-any-value-in-deny",
+            condition.path.clone(),
+            format!(
+                "ForAnyValue is false for requests without `{}`: they are not refused",
+                Shown(&condition.written_key)
+            ),
+            format!(
+                "use ForAllValues:{}, which is true for them",
+                condition.operator.as_str()
             ),
         );
     }
