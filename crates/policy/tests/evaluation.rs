@@ -497,6 +497,26 @@ fn principals() {
             NO,
         ),
         (
+            r#""Principal": {"AWS": "arn:aws-cn:iam::111122223333:role/app"}"#,
+            principal(session),
+            NO,
+        ),
+        (
+            r#""Principal": {"CanonicalUser": "79a59df9"}"#,
+            principal("79a59df9"),
+            YES,
+        ),
+        (
+            r#""Principal": {"CanonicalUser": "79a59df9"}"#,
+            Caller::Anonymous,
+            NO,
+        ),
+        (
+            r#""Principal": {"CanonicalUser": "65a011a29cdf8ec533ec3d1ccaae921c"}"#,
+            Caller::Anonymous,
+            UNKNOWN,
+        ),
+        (
             r#""Principal": {"AWS": "AIDAEXAMPLEEXAMPLE123"}"#,
             principal(user),
             NO,
