@@ -1,5 +1,7 @@
 //! The classes of untrusted callers, and what each can have for a condition key.
 
+use std::rc::Rc;
+
 use jiff::Timestamp;
 
 use crate::action::AccessClass;
@@ -7,7 +9,7 @@ use crate::bucket::Bucket;
 use crate::document::{Principal, PrincipalClause};
 use crate::key::{self, CallerKind, Key, KeyDomain, KeyNetwork, Presence};
 
-use super::names::Names;
+use super::names::{Names, exactly};
 use super::text::{Glob, TextProblem};
 use super::value::{Domain, Range};
 
@@ -97,7 +99,7 @@ const SERVICES: &[&str] = &[
 ];
 
 /// Makes a range of texts from formats, excluded patterns and preferred texts.
-type TextRange<'a> = dyn Fn(&[&str], Vec<Glob>, &[&str]) -> Option<Range> + 'a;
+type TextRange<'a> = dyn Fn(&[&str], Vec<Rc<Glob>>, &[&str]) -> Option<Range> + 'a;
 
 impl Environment {
     /// Every class of requests that the used keys and the principal clauses can tell apart.
@@ -198,7 +200,7 @@ impl Environment {
                 values.iter().map(|v| (*v).to_owned()).collect(),
             ))
         };
-        let text = |formats: &[&str], excluded: Vec<Glob>, preferred: &[&str]| {
+        let text = |formats: &[&str], excluded: Vec<Rc<Glob>>, preferred: &[&str]| {
             Some(Range::Text {
                 problem: TextProblem {
                     any_of: if formats.is_empty() {
@@ -225,46 +227,28 @@ impl Environment {
                 public: self.network != Network::Free,
             }),
             KeyDomain::Address => Some(Range::Addresses { public: false }),
-            KeyDomain::Account => text(
-                &["############"],
-                names.accounts.iter().map(|a| Glob::exactly(a)).collect(),
-                &["999988887777"],
-            ),
-            KeyDomain::Organization => text(
-                &["o-~"],
-                names
-                    .organizations
-                    .iter()
-                    .map(|o| Glob::exactly(o))
-                    .collect(),
-                &["o-9attacker9"],
-            ),
+            KeyDomain::Account => {
+                text(&["############"], names.exact_accounts(), &["999988887777"])
+            }
+            KeyDomain::Organization => {
+                text(&["o-~"], exactly(&names.organizations), &["o-9attacker9"])
+            }
             KeyDomain::OrganizationPath => text(
                 &["o-~/*"],
                 names
                     .organizations
                     .iter()
-                    .map(|o| beginning_with(&format!("{o}/")))
+                    .map(|o| Rc::new(beginning_with(&format!("{o}/"))))
                     .collect(),
                 &["o-9attacker9/r-9999/ou-9999-99999999/"],
             ),
-            KeyDomain::Vpc => text(
-                &["vpc-~"],
-                names.vpcs.iter().map(|v| Glob::exactly(v)).collect(),
-                &["vpc-0attacker"],
-            ),
-            KeyDomain::VpcEndpoint => text(
-                &["vpce-~"],
-                names.endpoints.iter().map(|v| Glob::exactly(v)).collect(),
-                &["vpce-0attacker"],
-            ),
+            KeyDomain::Vpc => text(&["vpc-~"], exactly(&names.vpcs), &["vpc-0attacker"]),
+            KeyDomain::VpcEndpoint => {
+                text(&["vpce-~"], exactly(&names.endpoints), &["vpce-0attacker"])
+            }
             KeyDomain::PrincipalArn => {
                 let (format, preferred) = self.principal_arns(partition)?;
-                text(
-                    &[&format],
-                    names.accounts.iter().map(|a| of_account(a)).collect(),
-                    &[&preferred],
-                )
+                text(&[&format], names.arns_of_accounts(), &[&preferred])
             }
             KeyDomain::PrincipalType => match &self.who {
                 Who::Anonymous => one_of(&["Anonymous"]),
@@ -284,19 +268,16 @@ impl Environment {
                 Who::Signed(_) => one_of(&["false", "true"]),
                 _ => one_of(&["false"]),
             },
-            KeyDomain::ServiceName => text(
-                &["+.amazonaws.com"],
-                names.services.iter().map(|s| Glob::exactly(s)).collect(),
-                SERVICES,
-            ),
+            KeyDomain::ServiceName => {
+                text(&["+.amazonaws.com"], exactly(&names.services), SERVICES)
+            }
             KeyDomain::Provider => match &self.who {
                 Who::Web(provider) => one_of(&[provider]),
                 _ => text(&[], Vec::new(), OPEN_PROVIDERS),
             },
             KeyDomain::SourceArn => {
-                let mut excluded: Vec<Glob> =
-                    names.accounts.iter().map(|a| of_account(a)).collect();
-                excluded.extend(names.resources.iter().cloned());
+                let mut excluded = names.arns_of_accounts();
+                excluded.extend(names.resources.iter().cloned().map(Rc::new));
                 text(
                     &[
                         &format!("arn:{partition}:;:;:############:+"),
@@ -311,7 +292,7 @@ impl Environment {
             }
             KeyDomain::AccessPointArn => text(
                 &[&format!("arn:{partition}:s3:;:############:accesspoint/+")],
-                names.accounts.iter().map(|a| of_account(a)).collect(),
+                names.arns_of_accounts(),
                 &[&format!(
                     "arn:{partition}:s3:us-west-2:999988887777:accesspoint/ap"
                 )],
@@ -351,10 +332,10 @@ impl Environment {
     }
 
     fn user_ids(&self, names: &Names, text: &TextRange<'_>) -> Option<Range> {
-        let mut named: Vec<Glob> = Vec::new();
+        let mut named: Vec<Rc<Glob>> = Vec::new();
         for id in names.user_ids.iter().chain(&names.accounts) {
-            named.push(Glob::exactly(id));
-            named.push(beginning_with(&format!("{id}:")));
+            named.push(Rc::new(Glob::exactly(id)));
+            named.push(Rc::new(beginning_with(&format!("{id}:"))));
         }
         match &self.who {
             Who::Anonymous => Some(Range::OneOf(vec!["anonymous".to_owned()])),
@@ -423,14 +404,6 @@ fn plain_range(domain: KeyDomain) -> Range {
 fn beginning_with(text: &str) -> Glob {
     let mut glob = Glob::exactly(text);
     glob.steps.extend(Glob::format("*").steps);
-    glob
-}
-
-/// The ARNs of one account's principals and resources.
-fn of_account(account: &str) -> Glob {
-    let mut glob = Glob::format("arn:;:;:;:");
-    glob.push_text(account);
-    glob.steps.extend(Glob::format(":*").steps);
     glob
 }
 

@@ -68,11 +68,11 @@ impl<'p> Layer<'p> {
     pub(crate) fn of_policy(
         bucket: &'p Bucket,
         names: &'p Names,
+        arns: &Arns,
         instances: &'p Instances<'p>,
     ) -> Layer<'p> {
         let space = |instance: &'p Instance<'p>| {
             let mut space = Space::new(bucket, names, instance.fixed.clone());
-            let arns = Arns::of(bucket);
             for (index, statement) in &instance.allows {
                 let part = space.part(statement, &arns.bucket, &arns.objects);
                 space.permissions.push(Permission {
@@ -80,7 +80,7 @@ impl<'p> Layer<'p> {
                     parts: vec![part],
                 });
             }
-            add_denies(&mut space, instance, &arns);
+            add_denies(&mut space, instance, arns);
             space
         };
         Layer::new(instances, space)
@@ -90,6 +90,7 @@ impl<'p> Layer<'p> {
     pub(crate) fn of_acl(
         bucket: &'p Bucket,
         names: &'p Names,
+        arns: &Arns,
         acl: &'p Acl,
         instances: &'p Instances<'p>,
     ) -> Layer<'p> {
@@ -103,7 +104,7 @@ impl<'p> Layer<'p> {
                     });
                 }
             }
-            add_denies(&mut space, instance, &Arns::of(bucket));
+            add_denies(&mut space, instance, arns);
             space
         };
         Layer::new(instances, space)
@@ -114,6 +115,7 @@ impl<'p> Layer<'p> {
     pub(crate) fn of_access_point(
         bucket: &'p Bucket,
         names: &'p Names,
+        arns: &Arns,
         point: &'p AccessPointArns,
         instances: &'p Instances<'p>,
         point_instances: Option<&'p Instance<'p>>,
@@ -127,7 +129,6 @@ impl<'p> Layer<'p> {
             let origin = Chosen::Given("Internet".to_owned());
             fixed.push(("s3:accesspointnetworkorigin".to_owned(), origin));
             let mut space = Space::new(bucket, names, fixed);
-            let arns = Arns::of(bucket);
             for (_, own) in &instance.allows {
                 let own = space.part(own, &arns.bucket, &arns.objects);
                 let Some(through) = point_instances else {
@@ -145,7 +146,7 @@ impl<'p> Layer<'p> {
                     });
                 }
             }
-            add_denies(&mut space, instance, &arns);
+            add_denies(&mut space, instance, arns);
             for (_, statement) in point_instances.iter().flat_map(|through| &through.denies) {
                 let part = space.part(statement, &point.arn, &point.objects);
                 space.denies.push((FOREIGN, part));
@@ -248,14 +249,15 @@ pub(crate) fn for_aws_status<'p>(allows: &[Numbered<'p>]) -> Vec<Numbered<'p>> {
         .collect()
 }
 
-struct Arns {
+/// A bucket's ARN and what the ARNs of its objects begin with.
+pub(crate) struct Arns {
     bucket: String,
     objects: String,
 }
 
 impl Arns {
-    fn of(bucket: &Bucket) -> Arns {
-        let arn = format!("arn:{}:s3:::{}", bucket.partition, bucket.name);
+    pub(crate) fn of(bucket: &Bucket) -> Arns {
+        let arn = ["arn:", &bucket.partition, ":s3:::", &bucket.name].concat();
         Arns {
             objects: format!("{arn}/"),
             bucket: arn,

@@ -31,8 +31,10 @@ use crate::evaluate::{Decision, evaluate};
 use crate::observed::{Observed, Unread};
 use crate::public::{Access, Answer, Literal, NotConsidered, Reason, Verdict, Via, Why, Witness};
 
+use crate::request::Caller;
+
 use caller::{Callers, Question};
-use layers::{AccessPointArns, FOREIGN, Layer, Reach, denies_of, for_aws_status, statements};
+use layers::{AccessPointArns, Arns, FOREIGN, Layer, Reach, denies_of, for_aws_status, statements};
 use names::Names;
 use search::{Attempt, Found};
 use variables::{Instances, Numbered};
@@ -48,8 +50,8 @@ enum Setting {
 struct Mechanism {
     read: Reach,
     write: Reach,
-    literal_anonymous: [Reach; 2],
-    literal_stranger: [Reach; 2],
+    literal_anonymous: [Option<bool>; 2],
+    literal_stranger: [Option<bool>; 2],
 }
 
 const CLASSES: [AccessClass; 2] = [AccessClass::Read, AccessClass::Write];
@@ -73,6 +75,7 @@ pub(crate) fn judge(bucket: &Bucket) -> Verdict {
     let judgement = Judgement {
         bucket,
         names: &names,
+        arns: Arns::of(bucket),
         controls,
         restrict: setting(bucket, "RestrictPublicBuckets", |b| {
             b.restrict_public_buckets
@@ -85,6 +88,7 @@ pub(crate) fn judge(bucket: &Bucket) -> Verdict {
 struct Judgement<'p> {
     bucket: &'p Bucket,
     names: &'p Names,
+    arns: Arns,
     controls: &'p [Policy],
     restrict: Setting,
     ignore: Setting,
@@ -160,7 +164,7 @@ impl<'p> Judgement<'p> {
 
     fn policy_mechanism(&self, allows: &[Numbered<'p>], denies: &[Numbered<'p>]) -> Mechanism {
         let instances = self.instances(allows.to_vec(), denies.to_vec(), &[]);
-        let layer = Layer::of_policy(self.bucket, self.names, &instances);
+        let layer = Layer::of_policy(self.bucket, self.names, &self.arns, &instances);
         let narrow = allows
             .iter()
             .chain(denies)
@@ -169,7 +173,7 @@ impl<'p> Judgement<'p> {
             // Where only relaxed variables let a request in, its own texts are worth a try.
             let texts = layer.relaxed_texts(question, callers);
             let instances = self.instances(allows.to_vec(), denies.to_vec(), &texts);
-            Layer::of_policy(self.bucket, self.names, &instances).ask(question, callers)
+            Layer::of_policy(self.bucket, self.names, &self.arns, &instances).ask(question, callers)
         })
     }
 
@@ -184,13 +188,16 @@ impl<'p> Judgement<'p> {
 
     fn acl_mechanism(&self) -> Option<Mechanism> {
         let acl = self.bucket.acl.present()?;
+        if !acl.grants.iter().any(|grant| grant.grantee.is_untrusted()) {
+            return Some(Mechanism::closed());
+        }
         let denies: Vec<Numbered<'p>> = match self.bucket.policy.present() {
             Some(policy) => statements(policy, self.controls).1,
             None => denies_of(self.controls).collect(),
         };
         let narrow = denies.iter().any(|(_, s)| advice::tests_narrow_block(s));
         let instances = self.instances(Vec::new(), denies, &[]);
-        let layer = Layer::of_acl(self.bucket, self.names, acl, &instances);
+        let layer = Layer::of_acl(self.bucket, self.names, &self.arns, acl, &instances);
         Some(self.mechanism(&layer, narrow, &|_, _| Reach::Unsure(Vec::new())))
     }
 
@@ -209,20 +216,16 @@ impl<'p> Judgement<'p> {
             settled => settled,
         };
         let headline = CLASSES.map(|class| ask(Question::Headline(class), Callers::All));
-        let by_anonymous = |reach: &Reach| match reach {
-            Reach::Open(found) => found.request.caller == crate::request::Caller::Anonymous,
-            _ => false,
-        };
         let stranger = [0, 1].map(|at| match &headline[at] {
             Reach::Closed(_) | Reach::Unsure(_) if narrow => {
-                ask(Question::Literal(CLASSES[at]), Callers::All)
+                known(&ask(Question::Literal(CLASSES[at]), Callers::All))
             }
-            settled => settled.clone(),
+            settled => known(settled),
         });
-        let anonymous = [0, 1].map(|at| match &stranger[at] {
-            closed @ Reach::Closed(_) => closed.clone(),
-            open if by_anonymous(open) => open.clone(),
-            _ => ask(Question::Literal(CLASSES[at]), Callers::Anonymous),
+        let anonymous = [0, 1].map(|at| match (stranger[at], &headline[at]) {
+            (Some(false), _) => Some(false),
+            (_, Reach::Open(found)) if found.request.caller == Caller::Anonymous => Some(true),
+            _ => known(&ask(Question::Literal(CLASSES[at]), Callers::Anonymous)),
         });
         let [read, write] = headline;
         Mechanism {
@@ -255,7 +258,7 @@ impl<'p> Judgement<'p> {
             return Some(false);
         }
         let instances = self.instances(for_aws_status(allows), own, &[]);
-        let layer = Layer::of_policy(self.bucket, self.names, &instances);
+        let layer = Layer::of_policy(self.bucket, self.names, &self.arns, &instances);
         match layer.ask(Question::AwsStatus, Callers::All) {
             Reach::Open(_) => Some(true),
             Reach::Closed(_) => Some(false),
@@ -450,7 +453,14 @@ impl<'p> Judgement<'p> {
         let choice = through
             .as_ref()
             .and_then(|t| t.relaxed.first().or(t.exact.first()));
-        let layer = Layer::of_access_point(self.bucket, self.names, &arns, &instances, choice);
+        let layer = Layer::of_access_point(
+            self.bucket,
+            self.names,
+            &self.arns,
+            &arns,
+            &instances,
+            choice,
+        );
         CLASSES.map(
             |class| match layer.ask(Question::Headline(class), Callers::All) {
                 Reach::Closed(_) => Answer::Closed(vec![Reason {
@@ -528,8 +538,8 @@ impl<'p> Judgement<'p> {
         let flag = |class: AccessClass, callers: Callers| {
             let at = usize::from(class == AccessClass::Write);
             let of = |mechanism: &Mechanism| match callers {
-                Callers::Anonymous => known(&mechanism.literal_anonymous[at]),
-                Callers::All => known(&mechanism.literal_stranger[at]),
+                Callers::Anonymous => mechanism.literal_anonymous[at],
+                Callers::All => mechanism.literal_stranger[at],
             };
             let restricted = match (&self.restrict, aws_is_public) {
                 (Setting::Off, _) | (_, Some(false)) => Some(false),
@@ -559,10 +569,9 @@ impl<'p> Judgement<'p> {
                 (_, None) => Some(false),
             };
             let by_point = match &access.access_points {
-                Answer::Open(witness) => Some(
-                    callers == Callers::All
-                        || witness.request.caller == crate::request::Caller::Anonymous,
-                ),
+                Answer::Open(witness) => {
+                    Some(callers == Callers::All || witness.request.caller == Caller::Anonymous)
+                }
                 Answer::Closed(_) => Some(false),
                 Answer::Undecided(_) => None,
             };
@@ -654,6 +663,16 @@ impl<'p> Judgement<'p> {
 }
 
 impl Mechanism {
+    /// Nothing that an untrusted caller could use.
+    fn closed() -> Mechanism {
+        Mechanism {
+            read: Reach::Closed(Vec::new()),
+            write: Reach::Closed(Vec::new()),
+            literal_anonymous: [Some(false); 2],
+            literal_stranger: [Some(false); 2],
+        }
+    }
+
     fn reach(&self, class: AccessClass) -> &Reach {
         match class {
             AccessClass::Read => &self.read,

@@ -1,6 +1,9 @@
 //! Who and what a configuration names: a fixed value that AWS assigns cannot be forged, so an
 //! untrusted caller is one whose values are none of these.
 
+use std::cell::OnceCell;
+use std::rc::Rc;
+
 use crate::bucket::Bucket;
 use crate::condition::Value;
 use crate::document::{Policy, Principal};
@@ -26,7 +29,12 @@ pub(crate) struct Names {
     pub(crate) providers: Vec<String>,
     /// Patterns on the ARNs of single resources that are named in full.
     pub(crate) resources: Vec<Glob>,
+    exact_accounts: OnceCell<Globs>,
+    arns_of_accounts: OnceCell<Globs>,
 }
+
+/// Patterns that many problems share.
+type Globs = Vec<Rc<Glob>>;
 
 impl Names {
     pub(crate) fn new<'p>(bucket: &Bucket, policies: impl Iterator<Item = &'p Policy>) -> Names {
@@ -59,6 +67,26 @@ impl Names {
                 .extend(points.iter().filter_map(|p| account_of(&p.arn)));
         }
         names
+    }
+
+    /// The named accounts, each as a pattern.
+    pub(crate) fn exact_accounts(&self) -> Globs {
+        self.exact_accounts
+            .get_or_init(|| exactly(&self.accounts))
+            .clone()
+    }
+
+    /// The ARNs of the named accounts' principals and resources.
+    pub(crate) fn arns_of_accounts(&self) -> Globs {
+        let arns = |account: &String| {
+            let mut glob = Glob::format("arn:;:;:;:");
+            glob.push_text(account);
+            glob.steps.extend(Glob::format(":*").steps);
+            Rc::new(glob)
+        };
+        self.arns_of_accounts
+            .get_or_init(|| self.accounts.iter().map(arns).collect())
+            .clone()
     }
 
     fn add_principal(&mut self, principal: &Principal) {
@@ -130,6 +158,14 @@ impl Names {
             }
         }
     }
+}
+
+/// Texts as patterns.
+pub(crate) fn exactly(texts: &[String]) -> Vec<Rc<Glob>> {
+    texts
+        .iter()
+        .map(|text| Rc::new(Glob::exactly(text)))
+        .collect()
 }
 
 /// A part of a pattern that is neither empty nor open.

@@ -1,5 +1,7 @@
 //! Which objects of one bucket, and whether the bucket itself, a statement's resources name.
 
+use std::rc::Rc;
+
 use crate::document::ResourceClause;
 use crate::pattern::{Element, Pattern, repeats, takes};
 
@@ -20,9 +22,9 @@ pub(crate) enum KeySet {
     None,
     All,
     /// Those that match one of the globs.
-    Matching(Vec<Glob>),
+    Matching(Rc<[Glob]>),
     /// Those that match none of the globs.
-    NotMatching(Vec<Glob>),
+    NotMatching(Rc<[Glob]>),
 }
 
 impl ResourceSet {
@@ -44,8 +46,8 @@ impl ResourceSet {
             (true, true) => KeySet::None,
             (false, false) if globs.is_empty() => KeySet::None,
             (true, false) if globs.is_empty() => KeySet::All,
-            (false, false) => KeySet::Matching(globs),
-            (true, false) => KeySet::NotMatching(globs),
+            (false, false) => KeySet::Matching(globs.into()),
+            (true, false) => KeySet::NotMatching(globs.into()),
         };
         ResourceSet {
             bucket: matches_bucket != clause.negated,

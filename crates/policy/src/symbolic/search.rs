@@ -13,6 +13,7 @@
 //! exact, and variables are independent of each other once linked keys are one variable.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use crate::action::{ActionSet, ActionTable, ResourceType};
 use crate::bucket::Bucket;
@@ -215,12 +216,7 @@ impl<'p> Space<'p> {
         let keys: Vec<&str> = self
             .variables
             .iter()
-            .flat_map(|v| {
-                v.members
-                    .iter()
-                    .map(|(name, _)| name.as_str())
-                    .chain([v.key.as_str()])
-            })
+            .flat_map(|v| v.members.iter().map(|(name, _)| name.as_str()))
             .collect();
         let parts = || self.permissions.iter().flat_map(|p| &p.parts);
         let clauses = parts()
@@ -274,6 +270,14 @@ fn tested_as(condition: &Condition) -> Option<KeyDomain> {
     })
 }
 
+/// What came of one action of one permission.
+enum Outcome {
+    Found(Box<Found>),
+    /// The permission's own conditions exclude each other, or the caller.
+    Unsatisfiable,
+    Nothing,
+}
+
 /// A part whose caller and action fit.
 struct Refusal<'s, 'p> {
     index: usize,
@@ -308,24 +312,34 @@ impl<'s, 'p> Search<'s, 'p> {
         bound: Bound,
         doubts: &'s mut Doubts,
     ) -> Search<'s, 'p> {
-        let domains = space
-            .variables
-            .iter()
-            .map(|v| environment.domain(&v.key, v.untabled, space.bucket, space.names))
-            .collect();
-        let mut search = Search {
+        Search {
             space,
             question,
             environment,
             bound,
             doubts,
-            domains,
+            domains: Vec::new(),
             steps: STEP_BUDGET,
-        };
-        for (key, chosen) in &space.fixed {
-            search.fix(key, chosen);
         }
-        search
+    }
+
+    /// Works out what the caller can have for each variable, once somebody takes him in.
+    fn set_up_domains(&mut self) {
+        if self.domains.len() == self.space.variables.len() {
+            return;
+        }
+        let space = self.space;
+        self.domains = space
+            .variables
+            .iter()
+            .map(|v| {
+                self.environment
+                    .domain(&v.key, v.untabled, space.bucket, space.names)
+            })
+            .collect();
+        for (key, chosen) in &space.fixed {
+            self.fix(key, chosen);
+        }
     }
 
     /// Narrows a variable's domain to what was chosen, as far as the caller can have it.
@@ -364,7 +378,7 @@ impl<'s, 'p> Search<'s, 'p> {
                 if let Some(Range::Text { problem, .. }) = &mut domain.present {
                     problem
                         .any_of
-                        .push(super::value::lift(&Glob::exactly(value), part));
+                        .push(super::value::lift(&Glob::exactly(value), part).into());
                 }
                 domain.absent = false;
             }
@@ -401,18 +415,21 @@ impl<'s, 'p> Search<'s, 'p> {
         }
         attempt.has_action |= !actions.is_empty();
         let mut tried: Vec<(u64, u64, bool)> = Vec::new();
+        // Where the permission's own conditions fail, they fail for every action with these keys.
+        let mut failed: Vec<u64> = Vec::new();
         for &action in table.by_interest() {
             if !actions.contains(action) {
                 continue;
             }
             let kind = self.kind(action);
-            if tried.contains(&kind) {
+            if tried.contains(&kind) || failed.contains(&kind.1) {
                 continue;
             }
-            if let Some(found) = self.request(permission, Asked::Known(action), attempt) {
-                return Some(found);
+            match self.request(permission, Asked::Known(action), attempt) {
+                Outcome::Found(found) => return Some(*found),
+                Outcome::Unsatisfiable => failed.push(kind.1),
+                Outcome::Nothing => tried.push(kind),
             }
-            tried.push(kind);
         }
         None
     }
@@ -432,8 +449,8 @@ impl<'s, 'p> Search<'s, 'p> {
             let name = pattern.text().replace(['*', '?'], "x");
             for resource in [ResourceType::Bucket, ResourceType::Object] {
                 let asked = Asked::Unsupported(&name, resource);
-                if let Some(found) = self.request(permission, asked, attempt) {
-                    return Some(found);
+                if let Outcome::Found(found) = self.request(permission, asked, attempt) {
+                    return Some(*found);
                 }
             }
         }
@@ -487,7 +504,7 @@ impl<'s, 'p> Search<'s, 'p> {
         permission: &Permission<'p>,
         asked: Asked<'_>,
         attempt: &mut Attempt,
-    ) -> Option<Found> {
+    ) -> Outcome {
         let table = ActionTable::get();
         let on_object = match asked {
             Asked::Known(action) => table.action(action).resource == ResourceType::Object,
@@ -497,17 +514,18 @@ impl<'s, 'p> Search<'s, 'p> {
         for part in &permission.parts {
             if on_object {
                 if !narrow_keys(&mut keys, &part.resources.keys, true) {
-                    return None;
+                    return Outcome::Nothing;
                 }
             } else if !part.resources.bucket {
-                return None;
+                return Outcome::Nothing;
             }
         }
         attempt.fits_resource = true;
-        let key = if on_object {
-            Some(self.object_key(&mut keys)?)
-        } else {
-            None
+        self.set_up_domains();
+        let key = match on_object.then(|| self.object_key(&mut keys)) {
+            Some(None) => return Outcome::Nothing,
+            Some(key) => key,
+            None => None,
         };
         let mut state = State {
             atoms: vec![Vec::new(); self.domains.len()],
@@ -524,16 +542,19 @@ impl<'s, 'p> Search<'s, 'p> {
             }
         }
         let saved = self.hide_unaccompanying(asked);
-        let found = self
-            .solve_all(&mut state, permission, attempt)
-            .and_then(|()| {
-                let refusals = self.refusals(asked);
-                self.escape(state, &refusals, on_object, attempt)
-            });
+        let outcome = if self.solve_all(&mut state, permission, attempt) {
+            let refusals = self.refusals(asked);
+            match self.escape(state, &refusals, on_object, attempt) {
+                Some(state) => Outcome::Found(Box::new(self.found(state, asked, permission))),
+                None => Outcome::Nothing,
+            }
+        } else {
+            Outcome::Unsatisfiable
+        };
         for (at, domain) in saved {
             self.domains[at] = domain;
         }
-        Some(self.found(found?, asked, permission))
+        outcome
     }
 
     /// Keys that never accompany the action are absent.
@@ -556,43 +577,46 @@ impl<'s, 'p> Search<'s, 'p> {
         state: &mut State<'p>,
         permission: &Permission<'p>,
         attempt: &mut Attempt,
-    ) -> Option<()> {
+    ) -> bool {
         for at in 0..self.domains.len() {
             match self.domains[at].solve(&state.atoms[at], self.bound, self.doubts) {
                 Some(value) => state.values.push(value),
                 None => {
-                    self.note_unsatisfied(at, state, permission, attempt);
-                    return None;
+                    self.note_unsatisfied(at, permission, attempt);
+                    return false;
                 }
             }
         }
         attempt.unsatisfied = Some(BTreeSet::new());
-        Some(())
+        true
     }
 
+    /// Notes which of the permission's conditions on a variable nobody can satisfy.
     fn note_unsatisfied(
         &mut self,
         variable: usize,
-        state: &State<'p>,
         permission: &Permission<'p>,
         attempt: &mut Attempt,
     ) {
-        let mut alone = BTreeSet::new();
         let tests = permission
             .parts
             .iter()
             .flat_map(|p| p.tests.iter().enumerate());
-        for (index, test) in tests.filter(|(_, test)| test.variable == variable) {
+        let tests: Vec<_> = tests
+            .filter(|(_, test)| test.variable == variable)
+            .collect();
+        let mut alone = BTreeSet::new();
+        for (index, test) in &tests {
             let atom = self.atom(test, true, Effect::Grants);
-            if self.domains[variable]
-                .solve(&[atom], self.bound, self.doubts)
-                .is_none()
+            if tests.len() == 1
+                || self.domains[variable]
+                    .solve(&[atom], self.bound, self.doubts)
+                    .is_none()
             {
-                alone.insert(index);
+                alone.insert(*index);
                 attempt.narrow |= self.question.drops_narrow() && is_only_narrow(test.condition);
             }
         }
-        let _ = state;
         attempt.unsatisfied = Some(match attempt.unsatisfied.take() {
             None => alone,
             Some(before) => before.intersection(&alone).copied().collect(),
@@ -721,7 +745,7 @@ impl<'s, 'p> Search<'s, 'p> {
         }
         if keys.preferred.is_empty() {
             keys.preferred = vec!["a".to_owned()];
-            keys.any_of.push(vec![Glob::format("+")]);
+            keys.any_of.push([Glob::format("+")].into());
         }
         match keys.solve() {
             TextSolution::Found(key) => Some(key),
@@ -813,10 +837,10 @@ fn narrow_keys(problem: &mut TextProblem, set: &KeySet, inside: bool) -> bool {
         (KeySet::None, true) | (KeySet::All, false) => return false,
         (KeySet::None, false) | (KeySet::All, true) => {}
         (KeySet::Matching(globs), true) | (KeySet::NotMatching(globs), false) => {
-            problem.any_of.push(globs.clone());
+            problem.any_of.push(Rc::clone(globs));
         }
         (KeySet::Matching(globs), false) | (KeySet::NotMatching(globs), true) => {
-            problem.none_of.extend(globs.iter().cloned());
+            problem.none_of.extend(globs.iter().cloned().map(Rc::new));
         }
     }
     true

@@ -6,6 +6,8 @@
 //! is none. The number of states is bounded; beyond it the answer is [`TextSolution::OverBudget`].
 
 use std::collections::HashSet;
+use std::ops::Range;
+use std::rc::Rc;
 
 use crate::pattern::{Element, Pattern};
 
@@ -34,6 +36,18 @@ impl Set {
             Set::Digit => c.is_ascii_digit(),
             Set::LowerAlphanumeric => c.is_ascii_digit() || c.is_ascii_lowercase(),
             Set::UpperAlphanumeric => c.is_ascii_digit() || c.is_ascii_uppercase(),
+        }
+    }
+
+    /// Whether it takes every character that the other takes. May say no where the answer is yes.
+    fn includes(self, other: Set) -> bool {
+        match (self, other) {
+            (_, Set::One(c)) => self.takes(c),
+            (Set::Any, _) => true,
+            (Set::NotColon, other) => other != Set::Any,
+            (Set::NotSlash, other) => !matches!(other, Set::Any | Set::NotColon),
+            (Set::LowerAlphanumeric | Set::UpperAlphanumeric, Set::Digit) => true,
+            (own, other) => own == other,
         }
     }
 }
@@ -158,16 +172,95 @@ impl Glob {
         !self.steps.is_empty() && self.steps.iter().all(|s| s.repeats && s.set == Set::Any)
     }
 
+    /// The one text that it matches, if it is fixed.
+    fn exact(&self) -> Option<String> {
+        let one = |step: &Step| match step.set {
+            Set::One(c) if !step.repeats => Some(c),
+            _ => None,
+        };
+        if self.folds {
+            None
+        } else {
+            self.steps.iter().map(one).collect()
+        }
+    }
+
     /// Whether it matches the text.
     pub(crate) fn matches(&self, text: &str) -> bool {
-        let mut run = Run::new(self);
+        if self.steps.len() < 128 {
+            return self.matches_short(text);
+        }
+        let mut reached = vec![false; self.steps.len() + 1];
+        let mut next = reached.clone();
+        reached[0] = true;
+        self.close(&mut reached);
         for c in text.chars() {
-            run.step(self, c);
-            if run.is_dead() {
+            next.fill(false);
+            for (at, step) in self.steps.iter().enumerate() {
+                if reached[at] && self.takes(step, c) {
+                    next[if step.repeats { at } else { at + 1 }] = true;
+                }
+            }
+            self.close(&mut next);
+            std::mem::swap(&mut reached, &mut next);
+        }
+        reached[self.steps.len()]
+    }
+
+    /// The same with the positions as bits, visiting only those that are reached.
+    fn matches_short(&self, text: &str) -> bool {
+        let closed = |mut bits: u128| {
+            let mut pending = bits;
+            while pending != 0 {
+                let at = pending.trailing_zeros() as usize;
+                pending &= pending - 1;
+                if self.steps.get(at).is_some_and(|step| step.repeats) && bits >> (at + 1) & 1 == 0
+                {
+                    bits |= 1 << (at + 1);
+                    pending |= 1 << (at + 1);
+                }
+            }
+            bits
+        };
+        let mut reached = closed(1);
+        for c in text.chars() {
+            let mut next = 0;
+            let mut pending = reached;
+            while pending != 0 {
+                let at = pending.trailing_zeros() as usize;
+                pending &= pending - 1;
+                if let Some(step) = self.steps.get(at)
+                    && self.takes(step, c)
+                {
+                    next |= 1 << if step.repeats { at } else { at + 1 };
+                }
+            }
+            if next == 0 {
                 return false;
             }
+            reached = closed(next);
         }
-        run.accepts(self)
+        reached >> self.steps.len() & 1 == 1
+    }
+
+    fn close(&self, reached: &mut [bool]) {
+        for (at, step) in self.steps.iter().enumerate() {
+            if step.repeats && reached[at] {
+                reached[at + 1] = true;
+            }
+        }
+    }
+
+    #[inline]
+    fn takes(&self, step: &Step, c: char) -> bool {
+        if !self.folds {
+            return step.set.takes(c);
+        }
+        step.set.takes(if self.folds {
+            c.to_lowercase().next().unwrap_or(c)
+        } else {
+            c
+        })
     }
 
     /// A text that it matches, `filler` standing for what is open.
@@ -184,6 +277,34 @@ impl Glob {
             .collect()
     }
 
+    /// Whether it matches every text that the other matches. May say no where the answer is yes.
+    fn includes(&self, other: &Glob) -> bool {
+        if self.folds != other.folds {
+            return false;
+        }
+        let mut reached = vec![false; self.steps.len() + 1];
+        let mut next = reached.clone();
+        reached[0] = true;
+        self.close(&mut reached);
+        for read in &other.steps {
+            next.fill(false);
+            let mut alive = false;
+            for (at, step) in self.steps.iter().enumerate() {
+                // What the other repeats any number of times, none included, must stay in place.
+                if reached[at] && step.set.includes(read.set) && (step.repeats || !read.repeats) {
+                    next[if step.repeats { at } else { at + 1 }] = true;
+                    alive = true;
+                }
+            }
+            if !alive {
+                return false;
+            }
+            self.close(&mut next);
+            std::mem::swap(&mut reached, &mut next);
+        }
+        reached[self.steps.len()]
+    }
+
     /// Whether a run in this position accepts whatever follows.
     fn accepts_all_from(&self, position: usize) -> bool {
         position < self.steps.len()
@@ -193,64 +314,198 @@ impl Glob {
     }
 }
 
-/// The positions that a glob's automaton is in, as bits.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Run(Vec<u64>);
+/// The automata of a problem side by side. A state is the set of positions of each, as bits; every
+/// automaton begins a word of its own.
+struct Product<'p> {
+    problem: &'p TextProblem,
+    spans: Vec<Range<usize>>,
+    start: Vec<u64>,
+    /// For each character of the alphabet, the positions that take it.
+    takes: Vec<Vec<u64>>,
+    /// For each automaton and step, the one character that it takes, if it is one.
+    singles: Vec<Vec<Option<usize>>>,
+    repeats: Vec<u64>,
+    /// The position behind the last step.
+    ends: Vec<u64>,
+    /// Positions from which whatever follows is accepted.
+    accepts_all: Vec<u64>,
+}
 
-impl Run {
-    fn new(glob: &Glob) -> Run {
-        let mut run = Run(vec![0; glob.steps.len() / 64 + 1]);
-        run.set(0);
-        run.close(glob);
-        run
-    }
-    fn set(&mut self, at: usize) {
-        self.0[at / 64] |= 1 << (at % 64);
-    }
-    fn has(&self, at: usize) -> bool {
-        self.0[at / 64] >> (at % 64) & 1 == 1
-    }
-    fn close(&mut self, glob: &Glob) {
-        for (at, step) in glob.steps.iter().enumerate() {
-            if step.repeats && self.has(at) {
-                self.set(at + 1);
-            }
+impl<'p> Product<'p> {
+    fn new(problem: &'p TextProblem, alphabet: &[char]) -> Product<'p> {
+        let mut spans = Vec::new();
+        let mut words = 0;
+        for glob in problem.globs() {
+            let length = glob.steps.len() / 64 + 1;
+            spans.push(words..words + length);
+            words += length;
         }
-    }
-    fn step(&mut self, glob: &Glob, c: char) {
-        let mut next = Run(vec![0; self.0.len()]);
-        let folded = if glob.folds {
-            c.to_lowercase().next().unwrap_or(c)
-        } else {
-            c
+        let bits = |wanted: &dyn Fn(&Glob, usize) -> bool| {
+            let mut bits = vec![0; words];
+            for (glob, span) in problem.globs().zip(&spans) {
+                for at in 0..=glob.steps.len() {
+                    if wanted(glob, at) {
+                        bits[span.start + at / 64] |= 1 << (at % 64);
+                    }
+                }
+            }
+            bits
         };
-        for (at, step) in glob.steps.iter().enumerate() {
-            if self.has(at) && step.set.takes(folded) {
-                next.set(if step.repeats { at } else { at + 1 });
+        let mut takes = vec![vec![0; words]; alphabet.len()];
+        for (glob, span) in problem.globs().zip(&spans) {
+            for (at, step) in glob.steps.iter().enumerate() {
+                for (row, c) in takes.iter_mut().zip(alphabet) {
+                    if glob.takes(step, *c) {
+                        row[span.start + at / 64] |= 1 << (at % 64);
+                    }
+                }
             }
         }
-        next.close(glob);
-        *self = next;
+        let mut product = Product {
+            problem,
+            start: bits(&|_, at| at == 0),
+            takes,
+            singles: problem
+                .globs()
+                .map(|glob| {
+                    let single = |step: &Step| match step.set {
+                        Set::One(c) if !glob.folds => alphabet.iter().position(|a| *a == c),
+                        _ => None,
+                    };
+                    glob.steps.iter().map(single).collect()
+                })
+                .collect(),
+            repeats: bits(&|glob, at| glob.steps.get(at).is_some_and(|s| s.repeats)),
+            ends: bits(&|glob, at| at == glob.steps.len()),
+            accepts_all: bits(&|glob, at| glob.accepts_all_from(at)),
+            spans,
+        };
+        let mut start = product.start.clone();
+        product.close(&mut start);
+        product.start = start;
+        product
     }
-    fn is_dead(&self) -> bool {
-        self.0.iter().all(|word| *word == 0)
+
+    /// The characters that some group does not rule out at a glance: where all that it waits for is
+    /// single characters, only these.
+    fn possible(&self, state: &[u64], possible: &mut Vec<usize>) {
+        possible.clear();
+        let (groups, _) = self.groups();
+        for group in groups {
+            let mut waited_for = Vec::new();
+            let mut single = true;
+            'group: for automaton in group {
+                let span = self.spans[automaton].clone();
+                for word in span.clone() {
+                    let mut pending = state[word] & !self.ends[word];
+                    while pending != 0 {
+                        let at = (word - span.start) * 64 + pending.trailing_zeros() as usize;
+                        pending &= pending - 1;
+                        match self.singles[automaton][at] {
+                            Some(character) => waited_for.push(character),
+                            None => {
+                                single = false;
+                                break 'group;
+                            }
+                        }
+                    }
+                }
+            }
+            if single && (possible.is_empty() || waited_for.len() < possible.len()) {
+                waited_for.sort_unstable();
+                waited_for.dedup();
+                if waited_for.is_empty() {
+                    return;
+                }
+                *possible = waited_for;
+            }
+        }
+        if possible.is_empty() {
+            possible.extend(0..self.takes.len());
+        }
     }
-    fn accepts(&self, glob: &Glob) -> bool {
-        self.has(glob.steps.len())
+
+    /// Whether each group has an automaton that takes the character here.
+    fn can_step(&self, state: &[u64], character: usize) -> bool {
+        let (mut groups, _) = self.groups();
+        groups.all(|mut group| group.any(|at| self.has(at, state, &self.takes[character])))
     }
-    fn accepts_all(&self, glob: &Glob) -> bool {
-        (0..glob.steps.len()).any(|at| self.has(at) && glob.accepts_all_from(at))
+
+    fn step(&self, state: &[u64], character: usize, next: &mut [u64]) {
+        let takes = &self.takes[character];
+        for span in &self.spans {
+            let mut carry = 0;
+            for at in span.clone() {
+                let taken = state[at] & takes[at];
+                let moving = taken & !self.repeats[at];
+                next[at] = (moving << 1) | carry | (taken & self.repeats[at]);
+                carry = moving >> 63;
+            }
+        }
+        self.close(next);
+    }
+
+    /// A step that repeats may be left at once.
+    fn close(&self, state: &mut [u64]) {
+        for span in &self.spans {
+            loop {
+                let mut changed = false;
+                let mut carry = 0;
+                for at in span.clone() {
+                    let leaving = state[at] & self.repeats[at];
+                    let reached = (leaving << 1) | carry;
+                    carry = leaving >> 63;
+                    changed |= reached & !state[at] != 0;
+                    state[at] |= reached;
+                }
+                if !changed {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Whether one of these automata has one of the marked positions.
+    fn has(&self, automaton: usize, state: &[u64], marked: &[u64]) -> bool {
+        self.spans[automaton]
+            .clone()
+            .any(|at| state[at] & marked[at] != 0)
+    }
+
+    /// The automata of each group, and those of the excluded globs.
+    fn groups(&self) -> (impl Iterator<Item = Range<usize>>, Range<usize>) {
+        let mut first = 0;
+        let sizes = self.problem.any_of.iter().map(|group| group.len());
+        let required: usize = sizes.clone().sum();
+        let groups = sizes.map(move |size| {
+            first += size;
+            first - size..first
+        });
+        (groups, required..self.spans.len())
+    }
+
+    fn accepts(&self, state: &[u64]) -> bool {
+        let (mut groups, mut excluded) = self.groups();
+        groups.all(|mut group| group.any(|at| self.has(at, state, &self.ends)))
+            && !excluded.any(|at| self.has(at, state, &self.ends))
+    }
+
+    /// Whether no continuation is accepted: a group has died, or an excluded glob takes them all.
+    fn is_hopeless(&self, state: &[u64]) -> bool {
+        let (mut groups, mut excluded) = self.groups();
+        groups.any(|mut group| group.all(|at| self.spans[at].clone().all(|word| state[word] == 0)))
+            || excluded.any(|at| self.has(at, state, &self.accepts_all))
     }
 }
 
 /// The positions of all automata, and the state and character that led here.
-type State = (Vec<Run>, Option<(usize, char)>);
+type State = (Vec<u64>, Option<(usize, char)>);
 
 /// Every group must have a glob that matches, and none of the others may match.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TextProblem {
-    pub(crate) any_of: Vec<Vec<Glob>>,
-    pub(crate) none_of: Vec<Glob>,
+    pub(crate) any_of: Vec<Rc<[Glob]>>,
+    pub(crate) none_of: Vec<Rc<Glob>>,
     /// Texts to try first, since people understand them best.
     pub(crate) preferred: Vec<String>,
 }
@@ -276,12 +531,30 @@ impl TextProblem {
         if let Some(text) = self.preferred.iter().find(|text| self.accepts(text)) {
             return TextSolution::Found(text.clone());
         }
-        if self.any_of.iter().any(Vec::is_empty) || self.none_of.iter().any(Glob::takes_everything)
+        if self.any_of.iter().any(|group| group.is_empty())
+            || self.none_of.iter().any(|glob| glob.takes_everything())
+        {
+            return TextSolution::Empty;
+        }
+        if let Some(texts) = self.only_texts() {
+            return match texts.into_iter().find(|text| self.accepts(text)) {
+                Some(text) => TextSolution::Found(text),
+                None => TextSolution::Empty,
+            };
+        }
+        if let Some(text) = self.blended().into_iter().find(|text| self.accepts(text)) {
+            return TextSolution::Found(text);
+        }
+        let is_excluded = |glob: &Glob| self.none_of.iter().any(|none| none.includes(glob));
+        if self
+            .any_of
+            .iter()
+            .any(|group| group.iter().all(is_excluded))
         {
             return TextSolution::Empty;
         }
         for group in &self.any_of {
-            for glob in group {
+            for glob in group.iter() {
                 for (filler, fill_stars) in [('a', true), ('a', false), ('7', true)] {
                     let text = glob.sample(filler, fill_stars);
                     if self.accepts(&text) {
@@ -294,71 +567,85 @@ impl TextProblem {
     }
 
     fn globs(&self) -> impl Iterator<Item = &Glob> {
-        self.any_of.iter().flatten().chain(&self.none_of)
+        self.any_of
+            .iter()
+            .flat_map(|group| group.iter())
+            .chain(self.none_of.iter().map(Rc::as_ref))
+    }
+
+    /// The only texts that can fit, if some group names nothing but fixed ones.
+    fn only_texts(&self) -> Option<Vec<String>> {
+        self.any_of.iter().find_map(|group| {
+            group
+                .iter()
+                .map(Glob::exact)
+                .collect::<Option<Vec<String>>>()
+        })
+    }
+
+    /// Texts that follow a pattern's parts between colons where it fixes something, and a preferred
+    /// text's where it does not.
+    fn blended(&self) -> Vec<String> {
+        let mut texts = Vec::new();
+        for preferred in &self.preferred {
+            let own: Vec<&str> = preferred.splitn(6, ':').collect();
+            for glob in self.any_of.iter().flat_map(|group| group.iter()) {
+                let parts: Vec<&[Step]> = glob
+                    .steps
+                    .splitn(6, |step| step.set == Set::One(':'))
+                    .collect();
+                if parts.len() != own.len() || own.len() < 2 {
+                    continue;
+                }
+                let blend = |(steps, own): (&&[Step], &&str)| {
+                    let part = Glob {
+                        steps: steps.to_vec(),
+                        folds: false,
+                    };
+                    if part.matches(own) {
+                        (*own).to_owned()
+                    } else {
+                        part.sample('a', false)
+                    }
+                };
+                let parts: Vec<String> = parts.iter().zip(&own).map(blend).collect();
+                texts.push(parts.join(":"));
+            }
+        }
+        texts
     }
 
     fn search(&self) -> TextSolution {
         let alphabet = self.alphabet();
-        let start: Vec<Run> = self.globs().map(Run::new).collect();
-        let mut states: Vec<State> = vec![(start.clone(), None)];
-        let mut seen = HashSet::from([start]);
+        let product = Product::new(self, &alphabet);
+        let mut states: Vec<State> = vec![(product.start.clone(), None)];
+        let mut seen = HashSet::from([product.start.clone()]);
+        let mut next = product.start.clone();
+        let mut possible = Vec::new();
         let mut at = 0;
         while at < states.len() {
-            if self.accepting(&states[at].0) {
+            if product.accepts(&states[at].0) {
                 return TextSolution::Found(spell(&states, at));
             }
-            for &c in &alphabet {
-                let mut next = states[at].0.clone();
-                for (run, glob) in next.iter_mut().zip(self.globs()) {
-                    run.step(glob, c);
+            product.possible(&states[at].0, &mut possible);
+            for &index in &possible {
+                if !product.can_step(&states[at].0, index) {
+                    continue;
                 }
-                if self.is_hopeless(&next) || !seen.insert(next.clone()) {
+                let c = alphabet[index];
+                product.step(&states[at].0, index, &mut next);
+                if product.is_hopeless(&next) || seen.contains(&next) {
                     continue;
                 }
                 if states.len() >= STATE_BUDGET {
                     return TextSolution::OverBudget;
                 }
-                states.push((next, Some((at, c))));
+                seen.insert(next.clone());
+                states.push((next.clone(), Some((at, c))));
             }
             at += 1;
         }
         TextSolution::Empty
-    }
-
-    /// The runs, split as the globs are: one slice for each group, then the excluded ones.
-    fn split<'r>(&self, runs: &'r [Run]) -> (Vec<&'r [Run]>, &'r [Run]) {
-        let mut rest = runs;
-        let groups = self
-            .any_of
-            .iter()
-            .map(|group| {
-                let (these, behind) = rest.split_at(group.len());
-                rest = behind;
-                these
-            })
-            .collect();
-        (groups, rest)
-    }
-
-    fn accepting(&self, runs: &[Run]) -> bool {
-        let (groups, excluded) = self.split(runs);
-        groups
-            .iter()
-            .zip(&self.any_of)
-            .all(|(runs, globs)| runs.iter().zip(globs).any(|(run, glob)| run.accepts(glob)))
-            && !excluded
-                .iter()
-                .zip(&self.none_of)
-                .any(|(run, glob)| run.accepts(glob))
-    }
-
-    fn is_hopeless(&self, runs: &[Run]) -> bool {
-        let (groups, excluded) = self.split(runs);
-        groups.iter().any(|runs| runs.iter().all(Run::is_dead))
-            || excluded
-                .iter()
-                .zip(&self.none_of)
-                .any(|(run, glob)| run.accepts_all(glob))
     }
 
     /// The characters that are told apart, and one of each kind that is not.
@@ -425,7 +712,7 @@ mod tests {
                 .iter()
                 .map(|g| g.iter().map(|p| glob(p)).collect())
                 .collect(),
-            none_of: none_of.iter().map(|p| glob(p)).collect(),
+            none_of: none_of.iter().map(|p| Rc::new(glob(p))).collect(),
             preferred: Vec::new(),
         };
         match problem.search() {
@@ -459,14 +746,14 @@ mod tests {
     fn formats_leave_the_identifying_part_open() {
         let account = Glob::format("############");
         let problem = TextProblem {
-            any_of: vec![vec![account.clone()], vec![glob("1111*")]],
-            none_of: vec![Glob::exactly("111122223333")],
+            any_of: vec![[account.clone()].into(), [glob("1111*")].into()],
+            none_of: vec![Rc::new(Glob::exactly("111122223333"))],
             preferred: Vec::new(),
         };
         assert!(matches!(problem.solve(), TextSolution::Found(_)));
         let fixed = TextProblem {
-            any_of: vec![vec![account], vec![glob("111122223333")]],
-            none_of: vec![Glob::exactly("111122223333")],
+            any_of: vec![[account].into(), [glob("111122223333")].into()],
+            none_of: vec![Rc::new(Glob::exactly("111122223333"))],
             preferred: Vec::new(),
         };
         assert_eq!(fixed.solve(), TextSolution::Empty);

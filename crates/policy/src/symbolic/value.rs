@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use base64::Engine as _;
 use ipnet::IpNet;
@@ -356,9 +357,9 @@ fn is_text_test(condition: &Condition) -> bool {
 fn require(problem: &mut TextProblem, atom: &Atom<'_>, must_match: bool) {
     let globs = globs(atom);
     if must_match {
-        problem.any_of.push(globs);
+        problem.any_of.push(globs.into());
     } else {
-        problem.none_of.extend(globs);
+        problem.none_of.extend(globs.into_iter().map(Rc::new));
     }
 }
 
