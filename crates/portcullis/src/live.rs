@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws::{ConnectOptions, Store, connect};
+use aws::{ConnectOptions, Credentials, Store, connect, connect_with_key};
 use clap::Args;
 use guard::error::{CallError, Hopeless};
 use guard::gather::{AccountFacts, Gatherer};
@@ -62,17 +62,34 @@ pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> R
 impl Live {
     /// Connects.
     pub(crate) async fn open(args: &StoreArgs) -> Result<Live, Failure> {
-        let settings = PaceSettings {
-            ceiling: args.calls_per_second.map(f64::from),
-            ..PaceSettings::default()
-        };
-        let pace = Arc::new(Pace::new(settings, random()));
+        let pace = pace(args);
         let options = ConnectOptions {
             profile: args.profile.clone(),
             region: args.region.clone(),
             endpoint_url: args.endpoint_url.clone(),
         };
         let store = connect(&options, &pace).await.map_err(failure)?;
+        Live::over(store, pace, args.clone()).await
+    }
+
+    /// Connects to an endpoint with a key that is given, whatever the environment says.
+    pub(crate) async fn with_key(endpoint_url: &str, key: Credentials) -> Result<Live, Failure> {
+        let args = StoreArgs {
+            profile: None,
+            region: Some("us-east-1".to_owned()),
+            endpoint_url: Some(endpoint_url.to_owned()),
+            concurrency: 64,
+            calls_per_second: None,
+        };
+        let pace = pace(&args);
+        let store = connect_with_key(endpoint_url, "us-east-1", key, &pace)
+            .await
+            .map_err(failure)?;
+        Live::over(store, pace, args).await
+    }
+
+    /// Asks what holds for all buckets of the store.
+    async fn over(store: Store, pace: Arc<Pace>, args: StoreArgs) -> Result<Live, Failure> {
         let identity = store.identity().clone();
         let facts = AccountFacts {
             partition: identity.partition,
@@ -85,7 +102,7 @@ impl Live {
         let facts = facts.read(&store, &pace).await.map_err(failure)?;
         Ok(Live {
             gatherer: Arc::new(Gatherer::new(Arc::new(store), pace, facts)),
-            args: args.clone(),
+            args,
         })
     }
 
@@ -175,6 +192,14 @@ impl Live {
         }
         line
     }
+}
+
+fn pace(args: &StoreArgs) -> Arc<Pace> {
+    let settings = PaceSettings {
+        ceiling: args.calls_per_second.map(f64::from),
+        ..PaceSettings::default()
+    };
+    Arc::new(Pace::new(settings, random()))
 }
 
 /// Why a sweep did not reach its end, for people.

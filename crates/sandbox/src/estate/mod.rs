@@ -198,26 +198,26 @@ impl Example {
         Ok(parts)
     }
 
-    /// The commands that would do the same with the AWS command line.
+    /// The command that does the same as the last setting with the AWS command line.
     pub fn command(&self) -> String {
-        let setting = self.settings.last();
-        let operation = match setting.map(|setting| setting.sub_resource) {
-            Some("policy") => "put-bucket-policy",
-            Some("publicAccessBlock") => "put-public-access-block",
+        let Some(setting) = self.settings.last() else {
+            return String::new();
+        };
+        let operation = match setting.sub_resource {
+            "policy" => "put-bucket-policy",
+            "publicAccessBlock" => "put-public-access-block",
+            "ownershipControls" => "put-bucket-ownership-controls",
             _ => "put-bucket-acl",
         };
-        let canned = setting.and_then(|setting| {
-            let (_, value) = setting
-                .headers
-                .iter()
-                .find(|(name, _)| *name == "x-amz-acl")?;
-            Some(format!(" --acl {value}"))
-        });
-        format!(
-            "aws s3api {operation} --bucket {}{}",
-            self.name,
-            canned.unwrap_or_else(|| " …".to_owned())
-        )
+        let mut line = format!("aws s3api {operation} --bucket {}", self.name);
+        for (name, value) in &setting.headers {
+            let option = name.trim_start_matches("x-amz-");
+            line.push_str(&format!(" --{option} {}", value.replace('"', "")));
+        }
+        if setting.sub_resource == "policy" {
+            line.push_str(&format!(" --policy file://{}.json", self.name));
+        }
+        line
     }
 }
 
