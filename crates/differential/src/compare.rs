@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use policy::action::{AccessClass, ActionTable};
-use policy::public::{Verdict, judge};
+use policy::bucket::Acl;
+use policy::public::{Verdict, Witness, judge};
+use policy::request::Caller;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -37,8 +39,10 @@ pub struct Report {
     pub refusals: BTreeMap<&'static str, usize>,
     /// Classes of access that the verdict calls open to unsigned callers, and that an answer showed.
     pub shown_open: usize,
-    /// The same that no request could show on this store.
-    pub not_shown_open: Vec<String>,
+    /// The same that a difference of the store hides: a request that was sent ought to be let in.
+    pub hidden_open: usize,
+    /// The same that only requests can show that cannot be sent here: over TLS, from a VPC, later, …
+    pub out_of_reach_open: usize,
     /// What nothing explains, each for people.
     pub unexplained: Vec<String>,
 }
@@ -56,7 +60,8 @@ impl Report {
         for (name, count) in other.refusals {
             *self.refusals.entry(name).or_default() += count;
         }
-        self.not_shown_open.extend(other.not_shown_open);
+        self.hidden_open += other.hidden_open;
+        self.out_of_reach_open += other.out_of_reach_open;
         self.unexplained.extend(other.unexplained);
     }
 
@@ -74,13 +79,14 @@ impl Report {
     pub fn summary(&self) -> String {
         let mut text = format!(
             "{} configurations, {} answers ({} let the caller in), {} requests undecided; \
-             {} open classes shown, {} not\n",
+             open to unsigned callers: {} shown, {} hidden by a difference, {} out of reach\n",
             self.installed,
             self.answers,
             self.allowed,
             self.undecided,
             self.shown_open,
-            self.not_shown_open.len(),
+            self.hidden_open,
+            self.out_of_reach_open,
         );
         for (name, count) in self.differences.iter().chain(&self.refusals) {
             // Writing to a String cannot fail.
@@ -118,8 +124,18 @@ pub async fn compare(
         report.add(one.map_err(|error| error.to_string())?);
     }
     report.unexplained.sort();
-    report.not_shown_open.sort();
     Ok(report)
+}
+
+/// Whether a class that the verdict calls open to unsigned callers was seen to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Shown {
+    /// No request that was sent ought to be let in.
+    Nowhere,
+    /// One ought to be, but was not.
+    OnPaper,
+    /// One was let in.
+    Answered,
 }
 
 async fn one(store: &Store, name: &str, configuration: &Configuration) -> Report {
@@ -138,7 +154,7 @@ async fn one(store: &Store, name: &str, configuration: &Configuration) -> Report
         return report;
     };
     let policy = bucket.policy.present();
-    let witnesses = witnesses(&verdict, name, store);
+    let witnesses = sendable_witnesses(&verdict, name, store);
     let keys: Vec<String> = witnesses.iter().filter_map(|p| p.key.clone()).collect();
     if let Err(refused) = store.install(name, configuration, &keys).await {
         report.refused(store, configuration, &refused);
@@ -165,7 +181,20 @@ async fn one(store: &Store, name: &str, configuration: &Configuration) -> Report
         deny_overrides_acls: true,
         refused_outright: false,
     };
-    let mut shown = [false; 2];
+    for witness in anonymous_witnesses(&verdict) {
+        let mut situation = situation(&probes[0]);
+        situation.request = witness.request.clone();
+        situation.object_acl = Acl::default();
+        if decide(&situation) != Outcome::Allowed {
+            report.unexplained.push(format!(
+                "{}: the witness {:?} is refused\n  {}",
+                configuration.id,
+                witness.request,
+                shown_configuration(configuration),
+            ));
+        }
+    }
+    let mut shown = [Shown::Nowhere; 2];
     for probe in &probes {
         let observed = store.ask(name, probe).await;
         let situation = situation(probe);
@@ -190,8 +219,11 @@ async fn one(store: &Store, name: &str, configuration: &Configuration) -> Report
                     shown_configuration(configuration),
                 ));
             }
+            let shown = &mut shown[usize::from(class == AccessClass::Write)];
             if observed == Ok(Outcome::Allowed) {
-                shown[usize::from(class == AccessClass::Write)] = true;
+                *shown = Shown::Answered;
+            } else if documented == Outcome::Allowed {
+                *shown = (*shown).max(Shown::OnPaper);
             }
         }
     }
@@ -199,18 +231,13 @@ async fn one(store: &Store, name: &str, configuration: &Configuration) -> Report
         .into_iter()
         .zip(shown)
     {
-        if literal(&verdict, class) == Some(true) {
-            if shown {
-                report.shown_open += 1;
-            } else {
-                let id = &configuration.id;
-                let witness = verdict.access(class).witness();
-                report.not_shown_open.push(format!(
-                    "{id} {} {:?}",
-                    class.as_str(),
-                    witness.map(|w| &w.request)
-                ));
-            }
+        if literal(&verdict, class) != Some(true) {
+            continue;
+        }
+        match shown {
+            Shown::Answered => report.shown_open += 1,
+            Shown::OnPaper => report.hidden_open += 1,
+            Shown::Nowhere => report.out_of_reach_open += 1,
         }
     }
     report
@@ -319,12 +346,18 @@ fn class_of(probe: &Probe) -> AccessClass {
         .map_or(AccessClass::Read, |index| table.action(index).class())
 }
 
-/// The verdict's witnesses as requests that can be sent to this store.
-fn witnesses(verdict: &Verdict, name: &str, store: &Store) -> Vec<Probe> {
+/// The verdict's unsigned witnesses.
+fn anonymous_witnesses(verdict: &Verdict) -> impl Iterator<Item = &Witness> {
     [&verdict.read, &verdict.write]
         .into_iter()
         .flat_map(|access| [&access.policy, &access.acl])
         .filter_map(|answer| answer.witness())
+        .filter(|witness| witness.request.caller == Caller::Anonymous)
+}
+
+/// The same as requests that can be sent to this store.
+fn sendable_witnesses(verdict: &Verdict, name: &str, store: &Store) -> Vec<Probe> {
+    anonymous_witnesses(verdict)
         .filter(|witness| witness.from.is_none())
         .filter_map(|witness| Probe::of(&witness.request, name, store.fixed_source()))
         .collect()

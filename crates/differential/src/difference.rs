@@ -238,10 +238,7 @@ const CEPH_RGW_REFUSALS: &[Refusal] = &[
         source: RGW_POLICY,
         step: Step::Policy,
         code: "InvalidArgument",
-        applies: |configuration| {
-            policy_text(configuration).contains("/${aws:")
-                || policy_text(configuration).contains("/home/${aws:")
-        },
+        applies: |configuration| policy_text(configuration).contains("/${aws:"),
     },
     Refusal {
         name: "deny-binds-the-owner",
