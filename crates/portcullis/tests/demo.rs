@@ -108,6 +108,49 @@ fn read_by_a_program_its_text_is_plain() {
     assert!(!text.contains("BROKEN"), "{text}");
 }
 
+/// The recorded session in the documentation is what the demo says today, but for what differs from
+/// run to run. `PORTCULLIS_RECORD=1` records it anew.
+#[test]
+fn the_recorded_session_is_up_to_date() {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/demo.txt");
+    let output = run(&["demo", "--once"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let said = format!("$ cargo run -- demo --once\n{}", text(&output.stdout));
+    if std::env::var_os("PORTCULLIS_RECORD").is_some() {
+        std::fs::write(&file, said).unwrap();
+        return;
+    }
+    let recorded = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(
+        stable(&recorded),
+        stable(&said),
+        "docs/demo.txt is out of date: record it anew with PORTCULLIS_RECORD=1"
+    );
+}
+
+/// A session without ports, durations and the ids of remediations.
+fn stable(session: &str) -> String {
+    let mut words = String::new();
+    for line in session.lines() {
+        let mut last = "";
+        for word in line.split_whitespace() {
+            let is_duration = word.parse::<f64>().is_ok() && word.contains('.');
+            match word.split_once("//127.0.0.1:") {
+                _ if is_duration => words.push_str("N "),
+                _ if last == "undo" => words.push_str("ID "),
+                Some((before, after)) => {
+                    let after = after.trim_start_matches(|c: char| c.is_ascii_digit());
+                    words.push_str(&format!("{before}//127.0.0.1{after} "));
+                }
+                None => words.push_str(&format!("{word} ")),
+            }
+            last = word;
+        }
+        words.push('\n');
+    }
+    words
+}
+
 #[test]
 fn a_port_that_is_taken_is_said_so() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -241,7 +284,7 @@ async fn it_stays_and_reacts_until_it_is_interrupted() {
         .and_then(|rest| rest.split_whitespace().next())
         .unwrap()
         .to_owned();
-    until("These keys are good for this sandbox only.");
+    until("The keys are good for this sandbox only.");
 
     let dana = Person::Developer.client(&endpoint);
     let public = [("x-amz-acl", "public-read")];

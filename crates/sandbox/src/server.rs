@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -24,6 +25,9 @@ use crate::account::Signatures;
 use crate::context::Arrival;
 use crate::control::Beside;
 use crate::endpoint::Endpoint;
+
+/// How long requests under way may take to finish when the server stops.
+const LONGEST_GOODBYE: Duration = Duration::from_secs(5);
 
 /// A running server.
 #[derive(Debug)]
@@ -92,7 +96,8 @@ async fn serve(listener: TcpListener, edge: Edge, mut stopped: oneshot::Receiver
         connect(stream, peer, &edge, &connections);
     }
     drop(listener);
-    connections.shutdown().await;
+    // Whoever sends half a request does not keep the server from ending.
+    let _ = tokio::time::timeout(LONGEST_GOODBYE, connections.shutdown()).await;
 }
 
 fn connect(stream: TcpStream, peer: SocketAddr, edge: &Edge, connections: &GracefulShutdown) {

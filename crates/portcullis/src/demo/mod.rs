@@ -361,24 +361,48 @@ impl Demo {
             return;
         };
         let endpoint = self.endpoint.clone();
+        let us = our_command();
+        let journal = self.journal.path().display().to_string();
         self.screen.heading("Try it");
+        self.screen.say(
+            "The sandbox stays up, and what is opened is closed, until Ctrl-C. In another terminal:",
+        );
+        self.screen.say("");
         for line in [
-            "The sandbox stays up, and what is opened is closed, until Ctrl-C. In another terminal:".to_owned(),
-            String::new(),
-            format!("  export AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={}", key.id, key.secret),
-            format!("  export AWS_ENDPOINT_URL={endpoint} AWS_REGION=us-east-1"),
-            String::new(),
-            "  aws s3api put-bucket-acl --bucket invoices --acl public-read   # watch it being closed here".to_owned(),
-            "  aws s3api get-bucket-acl --bucket access-logs                  # the other grants are there".to_owned(),
-            format!("  curl -i {endpoint}/invoices                        # 403 AccessDenied"),
-            "  portcullis scan                                                # all closed".to_owned(),
-            "  portcullis explain hr-records                                  # closed, and why".to_owned(),
-            format!("  portcullis undo --journal {} ID   # IDs are above; it will be closed again", self.journal.path().display()),
-            String::new(),
-            format!("These keys are good for this sandbox only. The partner signs with {}, a stranger with {}.", written(Person::Partner), written(Person::Stranger)),
+            format!("export AWS_ENDPOINT_URL={endpoint} AWS_DEFAULT_REGION=us-east-1"),
+            format!(
+                "export AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={}",
+                key.id, key.secret
+            ),
         ] {
-            self.screen.say(&line);
+            self.screen.say(&format!("  {line}"));
         }
+        self.screen.say("");
+        for (command, what) in [
+            (
+                "aws s3api put-bucket-acl --bucket invoices --acl public-read".to_owned(),
+                "watch it being closed here",
+            ),
+            (
+                "aws s3api get-bucket-acl --bucket access-logs".to_owned(),
+                "the grants to others are still there",
+            ),
+            (format!("curl -i {endpoint}/invoices"), "403 AccessDenied"),
+            (format!("{us} scan"), "everything is closed"),
+            (
+                format!("{us} undo --journal {journal} ID"),
+                "with an ID from above: open again, and closed again",
+            ),
+        ] {
+            let what = self.screen.paint(Paint::Dim, &format!("# {what}"));
+            self.screen.say(&format!("  {command:<60} {what}"));
+        }
+        self.screen.say("");
+        self.screen.say(&format!(
+            "The keys are good for this sandbox only. A partner signs with {}, a stranger with {}.",
+            written(Person::Partner),
+            written(Person::Stranger)
+        ));
         self.screen.say("");
     }
 
@@ -411,6 +435,15 @@ impl Demo {
             self.closed.len()
         ));
         Ok(())
+    }
+}
+
+/// How this program is called from where it was started.
+fn our_command() -> String {
+    let here = std::env::current_dir();
+    match (std::env::current_exe(), here) {
+        (Ok(us), Ok(here)) => us.strip_prefix(here).unwrap_or(&us).display().to_string(),
+        _ => "portcullis".to_owned(),
     }
 }
 

@@ -170,7 +170,7 @@ impl Proof {
         let mut line = "curl -s".to_owned();
         if let Some(key) = self.person.key() {
             line.push_str(&format!(
-                " --aws-sigv4 aws:amz:us-east-1:s3 -u {}:{}",
+                " --aws-sigv4 aws:amz:us-east-1:s3 -u {}:{} -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD'",
                 key.id, key.secret
             ));
         }
