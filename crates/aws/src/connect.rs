@@ -43,9 +43,17 @@ pub struct Identity {
 /// Connects: loads the configuration and makes the first calls, whose failures are about the whole
 /// endpoint and not about one bucket.
 pub async fn connect(options: &ConnectOptions, pace: &Pace) -> Result<Store, Hopeless> {
-    let endpoint = custom_endpoint(options);
-    let place = endpoint.clone().unwrap_or_else(|| "AWS".to_owned());
     let config = load(options).await?;
+    connect_with(config, custom_endpoint(options), pace).await
+}
+
+/// The same with a configuration at hand. `endpoint`: where S3 is, if it is not AWS's.
+pub async fn connect_with(
+    config: SdkConfig,
+    endpoint: Option<String>,
+    pace: &Pace,
+) -> Result<Store, Hopeless> {
+    let place = endpoint.clone().unwrap_or_else(|| "AWS".to_owned());
     met(&place, Store::meet(config, endpoint, pace).await)
 }
 
@@ -86,10 +94,7 @@ pub async fn connect_with_key(
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .build();
-    met(
-        endpoint_url,
-        Store::meet(config, Some(endpoint_url.to_owned()), pace).await,
-    )
+    connect_with(config, Some(endpoint_url.to_owned()), pace).await
 }
 
 /// `--endpoint-url`, or the variables that name one for S3 alone or for every service. The SDK reads
