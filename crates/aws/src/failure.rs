@@ -171,6 +171,10 @@ pub(crate) fn credentials_failure(error: &CredentialsError) -> Hopeless {
         Hopeless::ExpiredCredentials
     } else if matches!(error, CredentialsError::InvalidConfiguration(_)) {
         Hopeless::Configuration { detail }
+    } else if matches!(error, CredentialsError::CredentialsNotLoaded(_)) {
+        Hopeless::NoCredentials {
+            detail: "neither the environment, the profile, a web identity, nor the metadata of a container or an instance has any".to_owned(),
+        }
     } else {
         Hopeless::NoCredentials { detail }
     }

@@ -123,9 +123,10 @@ async fn what_scan_and_fix_call_is_what_the_policies_allow() {
     };
     let facts = facts.read(&store, &pace).await.unwrap();
     let gatherer = Arc::new(Gatherer::new(Arc::new(store), pace, facts));
-    for depth in [Depth::Full, Depth::CrossCheck] {
+    for (depth, ask_store) in [(Depth::Full, false), (Depth::CrossCheck, true)] {
         let options = SweepOptions {
             depth,
+            ask_store,
             concurrency: 2,
             prefix: None,
         };

@@ -20,6 +20,8 @@ use crate::ports::{BucketAddress, ReadBuckets};
 pub struct SweepOptions {
     /// How much to read of each bucket.
     pub depth: Depth,
+    /// Whether the store's own opinion about each policy is asked for.
+    pub ask_store: bool,
     /// How many buckets are asked about at the same time.
     pub concurrency: usize,
     /// What the names of all wanted buckets begin with, if that is known.
@@ -95,11 +97,13 @@ pub async fn sweep<R: ReadBuckets + 'static>(
         while running.len() < options.concurrency.max(1) {
             let Some(at) = waiting.pop_front() else { break };
             let gatherer = Arc::clone(&gatherer);
-            let depth = options.depth;
+            let (depth, ask_store) = (options.depth, options.ask_store);
             running.spawn(async move {
-                judge_one(&gatherer, at.clone(), depth)
-                    .await
-                    .map_err(|lost| (at.name, lost))
+                let judged = match judge_one(&gatherer, at.clone(), depth).await {
+                    Ok(judged) if ask_store => with_store_opinion(&gatherer, judged).await,
+                    judged => judged,
+                };
+                judged.map_err(|lost| (at.name, lost))
             });
         }
         // The next page is asked for only when there is room for its buckets.
@@ -190,26 +194,8 @@ pub async fn judge_one<R: ReadBuckets>(
         }
     }
     let gathered = gatherer.gather(&address, depth).await?;
-    let mut calls = gathered.calls;
     let mut bucket = gathered.bucket;
     let verdict = judge(&bucket);
-    let mut store_says_public = None;
-    if depth == Depth::CrossCheck && matches!(bucket.policy, Observed::Present(_)) {
-        calls += 1;
-        let answer = gatherer
-            .pace()
-            .call(Operation::GetBucketPolicyStatus, || {
-                gatherer.reader().policy_status(&address)
-            })
-            .await;
-        store_says_public = Some(match answer {
-            Ok(Some(public)) => Observed::Present(public),
-            Ok(None) => Observed::Absent,
-            Err(CallError::Hopeless(hopeless)) => return Err(Lost::Hopeless(hopeless)),
-            Err(CallError::NoSuchBucket) => return Err(Lost::Gone),
-            Err(error) => Observed::Unknown(error.unread()),
-        });
-    }
     // Reports name the bucket as it is asked for.
     bucket.name.clone_from(&address.name);
     Ok(Judged {
@@ -222,9 +208,34 @@ pub async fn judge_one<R: ReadBuckets>(
             exception: None,
         },
         address,
-        calls,
-        store_says_public,
+        calls: gathered.calls,
+        store_says_public: None,
     })
+}
+
+/// Asks the store whether it calls the policy public, where there is one.
+async fn with_store_opinion<R: ReadBuckets>(
+    gatherer: &Gatherer<R>,
+    mut judged: Judged,
+) -> Result<Judged, Lost> {
+    if !matches!(judged.assessment.bucket.policy, Observed::Present(_)) {
+        return Ok(judged);
+    }
+    judged.calls += 1;
+    let answer = gatherer
+        .pace()
+        .call(Operation::GetBucketPolicyStatus, || {
+            gatherer.reader().policy_status(&judged.address)
+        })
+        .await;
+    judged.store_says_public = Some(match answer {
+        Ok(Some(public)) => Observed::Present(public),
+        Ok(None) => Observed::Absent,
+        Err(CallError::Hopeless(hopeless)) => return Err(Lost::Hopeless(hopeless)),
+        Err(CallError::NoSuchBucket) => return Err(Lost::Gone),
+        Err(error) => Observed::Unknown(error.unread()),
+    });
+    Ok(judged)
 }
 
 /// Whether a part of what was read could not be read, other than for want of need.

@@ -14,6 +14,7 @@ use support::*;
 fn options() -> SweepOptions {
     SweepOptions {
         depth: Depth::Verdict,
+        ask_store: false,
         concurrency: 8,
         prefix: None,
     }

@@ -7,23 +7,28 @@ use compliance::assessment::Assessment;
 use compliance::input::InputBucket;
 use compliance::report::explain::{self, Setting};
 use compliance::report::visible;
+use guard::gather::{Depth, Lost};
+use guard::sweep::judge_one;
 use jiff::Timestamp;
 
 use crate::exit::{ExitStatus, Failure};
 use crate::inputs::InputArgs;
+use crate::live::{Live, StoreArgs, block_on, failure};
 use crate::output::{Color, print};
 
 /// Arguments of `portcullis explain`.
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
-    /// A file as `check` reads it, or `-`
-    #[arg(value_name = "FILE")]
+    /// A bucket of the live store; or a file as `check` reads it, or `-`
+    #[arg(value_name = "BUCKET|FILE")]
     target: String,
     /// Which bucket of the file: its name, or the input's own id
     #[arg(long, value_name = "NAME")]
     bucket: Option<String>,
     #[command(flatten)]
     input: InputArgs,
+    #[command(flatten)]
+    store: StoreArgs,
     /// When to use colours
     #[arg(long, value_enum, default_value_t = Color::Auto)]
     color: Color,
@@ -34,10 +39,41 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<ExitStatus, Failure> {
     if args.target == "-" || Path::new(&args.target).exists() {
         return explain_file(args);
     }
-    Err(Failure::usage(format!(
-        "{}: no such file",
-        visible(&args.target)
-    )))
+    // A name with a slash or the ending of a file was meant for one.
+    let ending = Path::new(&args.target)
+        .extension()
+        .and_then(|ending| ending.to_str());
+    let endings = ["json", "gz", "yaml", "yml", "template"];
+    if args.target.contains('/') || ending.is_some_and(|ending| endings.contains(&ending)) {
+        return Err(Failure::usage(format!(
+            "{}: no such file",
+            visible(&args.target)
+        )));
+    }
+    block_on(explain_live(args))
+}
+
+/// Reads everything of one bucket of the live store.
+async fn explain_live(args: &ExplainArgs) -> Result<ExitStatus, Failure> {
+    let live = Live::open(&args.store).await?;
+    let at = live.find(&args.target).await?;
+    let judged = match judge_one(&live.gatherer, at, Depth::Full).await {
+        Ok(judged) => judged,
+        Err(Lost::Hopeless(hopeless)) => return Err(failure(hopeless)),
+        Err(Lost::Gone) => {
+            let place = live.store().endpoint().unwrap_or("AWS");
+            let name = visible(&args.target);
+            return Err(Failure::usage(format!(
+                "{place} has no bucket {name}, and there is no such file"
+            )));
+        }
+    };
+    for remark in live.remarks() {
+        eprintln!("note: {remark}");
+    }
+    let assessment = &judged.assessment;
+    print(&render(assessment, live.store().endpoint(), args.color))?;
+    Ok(standing(assessment))
 }
 
 fn explain_file(args: &ExplainArgs) -> Result<ExitStatus, Failure> {

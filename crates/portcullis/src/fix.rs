@@ -137,7 +137,7 @@ async fn fix(args: &FixArgs) -> Result<ExitStatus, Failure> {
     };
     let mut journal = args.journal.open()?;
     let live = Live::open(&args.store).await?;
-    let (mut judged, swept) = survey(&live, args.bucket.as_ref(), Depth::Full).await;
+    let (mut judged, swept) = survey(&live, args.bucket.as_ref(), Depth::Full, false).await;
     judged.sort_by(|a, b| a.address.name.cmp(&b.address.name));
     for one in &mut judged {
         exceptions.apply(&mut one.assessment, Timestamp::now());

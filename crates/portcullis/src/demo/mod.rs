@@ -165,6 +165,7 @@ impl Demo {
         let begun = Instant::now();
         let options = SweepOptions {
             depth: Depth::Verdict,
+            ask_store: false,
             concurrency: usize::from(self.live.args.concurrency),
             prefix: None,
         };
