@@ -7,6 +7,8 @@ use policy::bucket::{Bucket, Grantee};
 use policy::public::{Access, Answer, NotConsidered, Reason, Why, Witness};
 use policy::request::Caller;
 
+use crate::assessment::Assessment;
+
 /// One of the three ways into a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mechanism {
@@ -211,6 +213,64 @@ pub(super) fn why(bucket: &Bucket, mechanism: Mechanism, reason: &Reason) -> Str
         Why::ResourceControlPolicy => "is refused by a resource control policy".to_owned(),
         Why::VpcOrigin => "answers only requests from one VPC".to_owned(),
     }
+}
+
+/// Who gets in and how, or why nobody does, in one line.
+pub(super) fn story(assessment: &Assessment) -> String {
+    let verdict = &assessment.verdict;
+    let witness = verdict.read.witness().or(verdict.write.witness());
+    if let Some(witness) = witness {
+        let mut ways: Vec<&str> = Vec::new();
+        for access in [&verdict.read, &verdict.write] {
+            for mechanism in open_mechanisms(access) {
+                if !ways.contains(&mechanism.phrase()) {
+                    ways.push(mechanism.phrase());
+                }
+            }
+        }
+        let mut actions = vec![witness.request.action.as_str()];
+        if let Some(write) = verdict.write.witness().filter(|write| *write != witness) {
+            actions.push(&write.request.action);
+        }
+        return format!(
+            "{}: {} through {}",
+            caller(&witness.request.caller),
+            actions.join(", "),
+            ways.join(" and ")
+        );
+    }
+    let undecided = [&verdict.read, &verdict.write]
+        .into_iter()
+        .flat_map(undecided_reasons)
+        .next();
+    match undecided {
+        Some(reason) => reason.to_owned(),
+        None => closed_story(assessment),
+    }
+}
+
+/// What keeps a closed bucket closed, if something does beyond nothing being granted.
+pub(super) fn closed_story(assessment: &Assessment) -> String {
+    let bucket = &assessment.bucket;
+    for access in [&assessment.verdict.read, &assessment.verdict.write] {
+        for mechanism in Mechanism::ALL {
+            let Answer::Closed(reasons) = mechanism.answer(access) else {
+                continue;
+            };
+            let telling = reasons.iter().find(|reason| {
+                !matches!(
+                    code(&reason.why),
+                    "nothing_grants" | "no_action_of_this_class"
+                )
+            });
+            if let Some(reason) = telling {
+                let subject = subject(bucket, mechanism, reason.index);
+                let why = why(bucket, mechanism, reason);
+                return format!("{subject} {why}");
+            }
+        }
+    }
+    "nothing grants anybody access".to_owned()
 }
 
 /// A layer that was not considered: its name in the JSON output, and in sentences.

@@ -3,12 +3,19 @@
 //! `check` and `scan` give the same [`Report`]; each format is a function of it. Whatever stands in
 //! a configuration may be written by an attacker, so each format escapes it in its own way.
 
+mod asff;
 pub mod baseline;
+mod csv;
 mod describe;
 pub mod explain;
+mod finding;
+mod html;
 mod json;
+mod junit;
+mod ocsf;
 mod remedy;
 mod request;
+mod sarif;
 mod standing;
 mod statement;
 mod table;
@@ -53,12 +60,32 @@ pub enum Format {
     Table,
     /// The documented JSON output (`docs/output.schema.json`).
     Json,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
+    /// JUnit's XML, for CI systems.
+    Junit,
+    /// CSV, for spreadsheets.
+    Csv,
+    /// One self-contained page.
+    Html,
+    /// OCSF, class Compliance Finding.
+    Ocsf,
+    /// The AWS Security Finding Format.
+    Asff,
 }
 
 impl Format {
     /// Every format with its name on the command line.
-    pub const ALL: &'static [(Format, &'static str)] =
-        &[(Format::Table, "table"), (Format::Json, "json")];
+    pub const ALL: &'static [(Format, &'static str)] = &[
+        (Format::Table, "table"),
+        (Format::Json, "json"),
+        (Format::Sarif, "sarif"),
+        (Format::Junit, "junit"),
+        (Format::Csv, "csv"),
+        (Format::Html, "html"),
+        (Format::Ocsf, "ocsf"),
+        (Format::Asff, "asff"),
+    ];
 }
 
 impl fmt::Display for Format {
@@ -74,6 +101,12 @@ impl Report<'_> {
         match format {
             Format::Table => table::render(self, style),
             Format::Json => json::render(self),
+            Format::Sarif => sarif::render(self),
+            Format::Junit => junit::render(self),
+            Format::Csv => csv::render(self),
+            Format::Html => html::render(self),
+            Format::Ocsf => ocsf::render(self),
+            Format::Asff => asff::render(self),
         }
     }
 

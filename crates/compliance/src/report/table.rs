@@ -5,7 +5,7 @@ use std::fmt::Write;
 use policy::public::Access;
 use unicode_width::UnicodeWidthStr;
 
-use super::describe::{self, Mechanism, visible};
+use super::describe::{self, visible};
 use super::{Report, Standing};
 use crate::assessment::Assessment;
 
@@ -131,71 +131,13 @@ fn access(standing: Standing, access: &Access) -> Cell {
 
 /// Who gets in and how, or why nobody does, in one line.
 fn story(standing: Standing, assessment: &Assessment) -> String {
-    let verdict = &assessment.verdict;
-    let mut text = String::new();
-    if standing == Standing::Known {
-        text.push_str("known: ");
+    let story = describe::story(assessment);
+    let story = visible(&story);
+    match &assessment.exception {
+        Some(id) => format!("exception {}: {story}", visible(id)),
+        None if standing == Standing::Known => format!("known: {story}"),
+        None => story.into_owned(),
     }
-    if let Some(id) = &assessment.exception {
-        let _ = write!(text, "exception {}: ", visible(id));
-    }
-    let witness = verdict.read.witness().or(verdict.write.witness());
-    if let Some(witness) = witness {
-        let who = describe::caller(&witness.request.caller);
-        let mut ways: Vec<&str> = Vec::new();
-        for access in [&verdict.read, &verdict.write] {
-            for mechanism in describe::open_mechanisms(access) {
-                if !ways.contains(&mechanism.phrase()) {
-                    ways.push(mechanism.phrase());
-                }
-            }
-        }
-        let mut actions = vec![visible(&witness.request.action)];
-        if let Some(write) = verdict.write.witness().filter(|w| *w != witness) {
-            actions.push(visible(&write.request.action));
-        }
-        let _ = write!(
-            text,
-            "{who}: {} through {}",
-            actions.join(", "),
-            ways.join(" and ")
-        );
-        return text;
-    }
-    let undecided: Vec<&str> = [&verdict.read, &verdict.write]
-        .into_iter()
-        .flat_map(describe::undecided_reasons)
-        .collect();
-    match undecided.first() {
-        Some(reason) => text.push_str(&visible(reason)),
-        None => text.push_str(&closed_story(assessment)),
-    }
-    text
-}
-
-/// What keeps a closed bucket closed, if something does beyond nothing being granted.
-fn closed_story(assessment: &Assessment) -> String {
-    use policy::public::Answer;
-    let bucket = &assessment.bucket;
-    for access in [&assessment.verdict.read, &assessment.verdict.write] {
-        for mechanism in Mechanism::ALL {
-            let Answer::Closed(reasons) = mechanism.answer(access) else {
-                continue;
-            };
-            let telling = reasons.iter().find(|reason| {
-                !matches!(
-                    describe::code(&reason.why),
-                    "nothing_grants" | "no_action_of_this_class"
-                )
-            });
-            if let Some(reason) = telling {
-                let subject = describe::subject(bucket, mechanism, reason.index);
-                let why = describe::why(bucket, mechanism, reason);
-                return visible(&format!("{subject} {why}")).into_owned();
-            }
-        }
-    }
-    "nothing grants anybody access".to_owned()
 }
 
 /// What else to say about a bucket. Exceptions that do not count are always said.
@@ -224,7 +166,7 @@ fn write_rows(
             .unwrap_or(0)
     };
     let widths: Vec<usize> = (0..4).map(width).collect();
-    let mut line = |cells: [(&str, Paint); 5]| {
+    let line = |cells: [(&str, Paint); 5], out: &mut String| {
         let mut text = String::new();
         for (column, (content, paint)) in cells.into_iter().enumerate() {
             text.push_str(&style.paint(paint, content));
@@ -235,17 +177,13 @@ fn write_rows(
         out.push_str(text.trim_end());
         out.push('\n');
     };
-    line(head.map(|text| (text, Paint::Dim)));
+    line(head.map(|text| (text, Paint::Dim)), out);
     for (row, notes) in rows.iter().zip(notes) {
-        line([0, 1, 2, 3, 4].map(|column| (row[column].text.as_str(), row[column].paint)));
+        let cells = [0, 1, 2, 3, 4].map(|column| (row[column].text.as_str(), row[column].paint));
+        line(cells, out);
         for note in notes {
-            line([
-                ("", Paint::None),
-                ("", Paint::None),
-                ("", Paint::None),
-                ("note", Paint::Dim),
-                (&note, Paint::Dim),
-            ]);
+            out.push_str(&style.paint(Paint::Dim, &format!("  note: {note}")));
+            out.push('\n');
         }
     }
 }

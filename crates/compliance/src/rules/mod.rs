@@ -8,6 +8,8 @@ mod s3_bucket_public_write_prohibited;
 
 use std::fmt;
 
+use policy::action::AccessClass;
+
 use crate::assessment::Assessment;
 
 pub use s3_bucket_public_read_prohibited::S3BucketPublicReadProhibited;
@@ -21,6 +23,10 @@ pub trait Rule: Sync {
     fn identifier(&self) -> &'static str;
     /// What it asks, in a sentence.
     fn description(&self) -> &'static str;
+    /// The class of access that it is about.
+    fn class(&self) -> AccessClass;
+    /// How severe a failure is, from 0 to 10 as CVSS counts, for tools that want a number.
+    fn severity_score(&self) -> &'static str;
     /// The IAM actions that a reader needs for it.
     fn reads(&self) -> &'static [&'static str];
     /// Its answer about one bucket.

@@ -27,6 +27,15 @@ impl Rule for S3BucketPublicReadProhibited {
         "S3 buckets do not let the public read."
     }
 
+    fn class(&self) -> AccessClass {
+        AccessClass::Read
+    }
+
+    fn severity_score(&self) -> &'static str {
+        // CVSS 3.1 of network access without privileges that breaks confidentiality.
+        "7.5"
+    }
+
     fn reads(&self) -> &'static [&'static str] {
         public_access::READS
     }

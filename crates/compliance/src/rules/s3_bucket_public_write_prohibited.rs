@@ -27,6 +27,15 @@ impl Rule for S3BucketPublicWriteProhibited {
         "S3 buckets do not let the public write."
     }
 
+    fn class(&self) -> AccessClass {
+        AccessClass::Write
+    }
+
+    fn severity_score(&self) -> &'static str {
+        // CVSS 3.1 of network access without privileges that breaks integrity and availability.
+        "9.1"
+    }
+
     fn reads(&self) -> &'static [&'static str] {
         public_access::READS
     }

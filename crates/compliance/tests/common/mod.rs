@@ -7,6 +7,8 @@
     reason = "tests; each test file uses a part"
 )]
 
+pub(crate) mod estate;
+
 use compliance::input::{self, Options, Reading};
 use policy::bucket::{Grantee, PublicAccessBlock};
 use policy::observed::{Observed, Unread};
