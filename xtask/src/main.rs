@@ -1,6 +1,7 @@
 //! Repository tasks, run as `cargo xtask …`.
 
 mod documents;
+mod generate;
 mod install;
 mod peers;
 mod process;
@@ -28,6 +29,10 @@ enum Task {
     Test,
     /// Start the third-party servers that tests need, and keep them up until Ctrl-C.
     Servers,
+    /// Write docs/cli.md from the definition of the command line.
+    Docs,
+    /// Write man pages to target/man.
+    Man,
 }
 
 fn main() -> ExitCode {
@@ -38,6 +43,8 @@ fn main() -> ExitCode {
         .and_then(|supervisor| match cli.task {
             Task::Test => test::run(&supervisor, &root),
             Task::Servers => servers(&supervisor, &root),
+            Task::Docs => generate::reference(&supervisor, &root),
+            Task::Man => generate::man(&supervisor, &root),
         });
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,10 +9,11 @@ mod fix;
 mod inputs;
 mod live;
 mod output;
+mod reference;
 mod scan;
 mod undo;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::exit::{ExitStatus, Failure};
 
@@ -40,6 +41,14 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Print what is needed to run Portcullis on a real account.
     Deploy(deploy::DeployArgs),
+    /// Print a script that makes a shell complete commands and options.
+    Completions(reference::CompletionsArgs),
+    /// Write man pages.
+    #[command(hide = true)]
+    Man(reference::ManArgs),
+    /// Print the reference page of the command line.
+    #[command(hide = true)]
+    Reference,
 }
 
 fn main() -> std::process::ExitCode {
@@ -52,6 +61,9 @@ fn main() -> std::process::ExitCode {
         Command::Undo(args) => undo::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Deploy(args) => deploy::run(&args),
+        Command::Completions(args) => reference::completions(&args, Cli::command()),
+        Command::Man(args) => reference::man(&args, Cli::command()),
+        Command::Reference => reference::reference(Cli::command()),
     };
     match done {
         Ok(status) => status.into(),
