@@ -99,7 +99,7 @@ impl S3Access for Endpoint {
             let context = context(
                 arrival,
                 caller,
-                Some(&bucket.account),
+                Some(bucket),
                 action,
                 request.uri().query(),
                 request.headers(),
@@ -141,10 +141,13 @@ impl S3Access for Endpoint {
     }
 }
 
+/// Whether an upload chooses its ACL. Handing the object over to the bucket's owner does not count: the
+/// policies that the user guide shows for it ("Bucket policy examples") allow `s3:PutObject` alone.
 fn sets_acl(headers: &HeaderMap) -> bool {
-    headers
-        .keys()
-        .any(|name| name == "x-amz-acl" || name.as_str().starts_with("x-amz-grant-"))
+    headers.iter().any(|(name, value)| {
+        (name == "x-amz-acl" && value != "bucket-owner-full-control")
+            || name.as_str().starts_with("x-amz-grant-")
+    })
 }
 
 /// Refuses what would otherwise be taken for something else: an unknown sub-resource of a DELETE

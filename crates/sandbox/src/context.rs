@@ -12,6 +12,7 @@ use policy::action::ActionTable;
 use policy::request::Context;
 
 use crate::account::Identity;
+use crate::state::BucketState;
 
 /// What the edge knows about a request beside its text.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +49,7 @@ const QUERY_KEYS: &[&str] = &["delimiter", "max-keys", "prefix"];
 pub(crate) fn context(
     arrival: Arrival,
     caller: Option<&Identity>,
-    owner_account: Option<&str>,
+    bucket: Option<&BucketState>,
     action: &str,
     query: Option<&str>,
     headers: &HeaderMap,
@@ -67,9 +68,10 @@ pub(crate) fn context(
             set(key, value);
         }
     }
-    if let Some(account) = owner_account {
-        set("aws:ResourceAccount", account);
-        set("s3:ResourceAccount", account);
+    if let Some(bucket) = bucket {
+        set("aws:ResourceAccount", &bucket.account);
+        set("s3:ResourceAccount", &bucket.account);
+        set("aws:RequestedRegion", &bucket.region);
     }
     match caller {
         None => {
@@ -156,7 +158,7 @@ mod tests {
         let context = context(
             arrival(),
             None,
-            Some("111122223333"),
+            None,
             "s3:ListBucket",
             query,
             &HeaderMap::new(),

@@ -426,6 +426,33 @@ async fn whoever_uploads_owns_unless_the_bucket_enforces() {
 }
 
 #[tokio::test]
+async fn a_policy_for_uploads_does_not_let_their_acl_be_chosen() {
+    let world = start().await;
+    world.bucket("uploads").await;
+    world
+        .policy("uploads", &allow("uploads", r#""s3:PutObject""#, ""))
+        .await;
+    for (acl, expected) in [
+        ("bucket-owner-full-control", OK),
+        ("private", DENIED),
+        ("public-read", DENIED),
+    ] {
+        let headers = [("x-amz-acl", acl)];
+        let answer = world
+            .send(Caller::Alice, "PUT", "/uploads/new", &headers, "x")
+            .await;
+        assert_eq!(outcome(&answer), expected, "{acl}");
+    }
+    let both = r#"["s3:PutObject","s3:PutObjectAcl"]"#;
+    world.policy("uploads", &allow("uploads", both, "")).await;
+    let headers = [("x-amz-acl", "public-read")];
+    let answer = world
+        .send(Caller::Alice, "PUT", "/uploads/open", &headers, "x")
+        .await;
+    assert_eq!(outcome(&answer), OK);
+}
+
+#[tokio::test]
 async fn whether_an_object_exists_is_told_to_those_who_may_list() {
     let world = start().await;
     world.bucket("listed").await;
