@@ -489,3 +489,18 @@ fn hostile_policies_are_answered_within_the_budget() {
     let verdict = judge(&bucket);
     assert!(verdict.read.counts_as_open());
 }
+
+#[test]
+fn a_deny_for_whoever_has_a_name_misses_the_unsigned() {
+    let denying = policy(
+        r#"{"Version":"2012-10-17","Statement":[
+            {"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*"},
+            {"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::b/*",
+             "Condition":{"StringLike":{"aws:username":["*","${aws:PrincipalTag/team}"]}}}]}"#,
+    );
+    let verdict = check(|b| b.policy = denying, "open");
+    assert_eq!(
+        verdict.read.witness().unwrap().request.caller,
+        Caller::Anonymous
+    );
+}

@@ -216,7 +216,9 @@ impl Environment {
         };
         match domain {
             KeyDomain::Text | KeyDomain::Untested => text(&[], Vec::new(), &["mallory"]),
-            KeyDomain::Number => Some(Range::Numbers),
+            KeyDomain::Number => Some(Range::Numbers {
+                any: key.domain != KeyDomain::Number,
+            }),
             KeyDomain::Date => Some(Range::Dates),
             KeyDomain::Bool => one_of(&["true", "false"]),
             KeyDomain::Values => Some(Range::OneOf(key.values.clone())),
@@ -231,10 +233,10 @@ impl Environment {
                 text(&["############"], names.exact_accounts(), &["999988887777"])
             }
             KeyDomain::Organization => {
-                text(&["o-~"], exactly(&names.organizations), &["o-9attacker9"])
+                text(&["o-!"], exactly(&names.organizations), &["o-9attacker9"])
             }
             KeyDomain::OrganizationPath => text(
-                &["o-~/*"],
+                &["o-!/*"],
                 names
                     .organizations
                     .iter()
@@ -242,13 +244,14 @@ impl Environment {
                     .collect(),
                 &["o-9attacker9/r-9999/ou-9999-99999999/"],
             ),
-            KeyDomain::Vpc => text(&["vpc-~"], exactly(&names.vpcs), &["vpc-0attacker"]),
+            KeyDomain::Vpc => text(&["vpc-!"], exactly(&names.vpcs), &["vpc-0attacker"]),
             KeyDomain::VpcEndpoint => {
-                text(&["vpce-~"], exactly(&names.endpoints), &["vpce-0attacker"])
+                text(&["vpce-!"], exactly(&names.endpoints), &["vpce-0attacker"])
             }
             KeyDomain::PrincipalArn => {
-                let (format, preferred) = self.principal_arns(partition)?;
-                text(&[&format], names.arns_of_accounts(), &[&preferred])
+                let (formats, preferred) = self.principal_arns(partition)?;
+                let formats: Vec<&str> = formats.iter().map(String::as_str).collect();
+                text(&formats, names.arns_of_accounts(), &[&preferred])
             }
             KeyDomain::PrincipalType => match &self.who {
                 Who::Anonymous => one_of(&["Anonymous"]),
@@ -301,8 +304,8 @@ impl Environment {
                 Some(account) if self.network != Network::Free => one_of(&[account]),
                 _ => text(&["############"], Vec::new(), &[]),
             },
-            KeyDomain::OwnerOrganization => text(&["o-~"], Vec::new(), &[]),
-            KeyDomain::OwnerOrganizationPath => text(&["o-~/*"], Vec::new(), &[]),
+            KeyDomain::OwnerOrganization => text(&["o-!"], Vec::new(), &[]),
+            KeyDomain::OwnerOrganizationPath => text(&["o-!/*"], Vec::new(), &[]),
             KeyDomain::SecureTransport => match self.tls {
                 None => one_of(&["true", "false"]),
                 Some(true) => one_of(&["true"]),
@@ -315,18 +318,25 @@ impl Environment {
         }
     }
 
-    fn principal_arns(&self, partition: &str) -> Option<(String, String)> {
+    fn principal_arns(&self, partition: &str) -> Option<(Vec<String>, String)> {
         let Who::Signed(kind) = self.who else {
             return None;
         };
-        let (service, resource, preferred) = match kind {
-            PrincipalType::User => ("iam", "user/+", "user/mallory"),
-            PrincipalType::AssumedRole => ("iam", "role/+", "role/mallory"),
-            PrincipalType::Account => ("iam", "root", "root"),
-            PrincipalType::FederatedUser => ("sts", "federated-user/+", "federated-user/mallory"),
+        // With and without a path.
+        let (service, formats, preferred): (_, &[&str], _) = match kind {
+            PrincipalType::User => ("iam", &["user/%", "user/+/%"], "user/mallory"),
+            PrincipalType::AssumedRole => ("iam", &["role/%", "role/+/%"], "role/mallory"),
+            PrincipalType::Account => ("iam", &["root"], "root"),
+            PrincipalType::FederatedUser => {
+                ("sts", &["federated-user/%"], "federated-user/mallory")
+            }
         };
+        let formats = formats
+            .iter()
+            .map(|resource| format!("arn:{partition}:{service}::############:{resource}"))
+            .collect();
         Some((
-            format!("arn:{partition}:{service}::############:{resource}"),
+            formats,
             format!("arn:{partition}:{service}::999988887777:{preferred}"),
         ))
     }
@@ -387,7 +397,7 @@ impl Environment {
 
 fn plain_range(domain: KeyDomain) -> Range {
     match domain {
-        KeyDomain::Number => Range::Numbers,
+        KeyDomain::Number => Range::Numbers { any: true },
         KeyDomain::Date => Range::Dates,
         KeyDomain::Address => Range::Addresses { public: false },
         KeyDomain::Bool => Range::OneOf(vec!["true".to_owned(), "false".to_owned()]),

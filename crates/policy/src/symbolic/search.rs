@@ -12,7 +12,8 @@
 //! evaluator by the caller. Complete as long as no doubt is noted: each variable's own solver is
 //! exact, and variables are independent of each other once linked keys are one variable.
 
-use std::collections::BTreeSet;
+use std::cell::OnceCell;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use crate::action::{ActionSet, ActionTable, ResourceType};
@@ -29,8 +30,11 @@ use super::text::{Glob, TextProblem, TextSolution};
 use super::value::{Atom, Bound, Domain, Doubts, KeyValue, Range, is_narrow};
 use super::variables::{Choice, Chosen};
 
-/// Ways out of Deny statements that one search may try.
-const STEP_BUDGET: usize = 20_000;
+/// What one way out of a Deny statement costs of the budget, in joint states of automata.
+const STEP_COST: usize = 4;
+
+/// Deny statements that one request may have to escape.
+const DEPTH_BUDGET: usize = 200;
 
 /// Something that lets requests in if no Deny refuses them.
 #[derive(Clone, Debug)]
@@ -89,6 +93,15 @@ pub(crate) struct Space<'p> {
     variables: Vec<Variable>,
     /// Keys whose value is chosen beforehand: policy variables, the access point.
     fixed: Vec<Choice>,
+    /// For the headline and the literal flags, and for AWS's policy status.
+    kinds: (OnceCell<Vec<Kind>>, OnceCell<Vec<Kind>>),
+}
+
+/// The group of an action: by the keys that accompany it, and by all that tells it apart.
+#[derive(Clone, Copy, Debug)]
+struct Kind {
+    keys: usize,
+    whole: usize,
 }
 
 /// A request that was found.
@@ -130,6 +143,7 @@ impl<'p> Space<'p> {
             denies: Vec::new(),
             variables: Vec::new(),
             fixed: Vec::new(),
+            kinds: Default::default(),
         };
         for (key, chosen) in fixed {
             space.variable(&key, None);
@@ -203,6 +217,45 @@ impl<'p> Space<'p> {
         (at, part)
     }
 
+    /// Groups the actions by what tells them apart here: the keys that accompany them, what they act
+    /// on, and the Deny statements that speak of them.
+    fn kinds(&self, question: Question) -> &[Kind] {
+        let cell = if question == Question::AwsStatus {
+            &self.kinds.1
+        } else {
+            &self.kinds.0
+        };
+        cell.get_or_init(|| {
+            let table = ActionTable::get();
+            let mut keys: HashMap<Vec<bool>, usize> = HashMap::new();
+            let mut whole: HashMap<(usize, bool, Vec<bool>), usize> = HashMap::new();
+            table
+                .iter()
+                .map(|(action, entry)| {
+                    let carried: Vec<bool> = self
+                        .variables
+                        .iter()
+                        .map(|v| accompanies(question, v, action))
+                        .collect();
+                    let next = keys.len();
+                    let carried = *keys.entry(carried).or_insert(next);
+                    let denied = self
+                        .denies
+                        .iter()
+                        .map(|(_, deny)| deny.actions.contains(action))
+                        .collect();
+                    let on_object = entry.resource == ResourceType::Object;
+                    let next = whole.len();
+                    let whole = *whole.entry((carried, on_object, denied)).or_insert(next);
+                    Kind {
+                        keys: carried,
+                        whole,
+                    }
+                })
+                .collect()
+        })
+    }
+
     /// Finds a request that one of the permissions lets in and no Deny refuses.
     pub(crate) fn find(
         &self,
@@ -247,6 +300,12 @@ impl<'p> Space<'p> {
     }
 }
 
+/// Whether a request of the action can carry a key.
+fn accompanies(question: Question, variable: &Variable, action: usize) -> bool {
+    question == Question::AwsStatus
+        || key::accompanies(&variable.key, &ActionTable::get().action(action).keys)
+}
+
 /// How a condition reads a key that the table does not know.
 fn tested_as(condition: &Condition) -> Option<KeyDomain> {
     use Operator as O;
@@ -279,6 +338,7 @@ enum Outcome {
 }
 
 /// A part whose caller and action fit.
+#[derive(Clone, Copy)]
 struct Refusal<'s, 'p> {
     index: usize,
     part: &'s Part<'p>,
@@ -292,7 +352,7 @@ struct Search<'s, 'p> {
     bound: Bound,
     doubts: &'s mut Doubts,
     domains: Vec<Domain>,
-    steps: usize,
+    depth: usize,
 }
 
 /// The tests gathered so far, and a value of each variable that satisfies them.
@@ -319,7 +379,7 @@ impl<'s, 'p> Search<'s, 'p> {
             bound,
             doubts,
             domains: Vec::new(),
-            steps: STEP_BUDGET,
+            depth: 0,
         }
     }
 
@@ -414,21 +474,22 @@ impl<'s, 'p> Search<'s, 'p> {
             return Some(found);
         }
         attempt.has_action |= !actions.is_empty();
-        let mut tried: Vec<(u64, u64, bool)> = Vec::new();
+        let kinds = self.space.kinds(self.question);
+        let mut tried: Vec<usize> = Vec::new();
         // Where the permission's own conditions fail, they fail for every action with these keys.
-        let mut failed: Vec<u64> = Vec::new();
+        let mut failed: Vec<usize> = Vec::new();
         for &action in table.by_interest() {
             if !actions.contains(action) {
                 continue;
             }
-            let kind = self.kind(action);
-            if tried.contains(&kind) || failed.contains(&kind.1) {
+            let kind = kinds[action];
+            if tried.contains(&kind.whole) || failed.contains(&kind.keys) {
                 continue;
             }
             match self.request(permission, Asked::Known(action), attempt) {
                 Outcome::Found(found) => return Some(*found),
-                Outcome::Unsatisfiable => failed.push(kind.1),
-                Outcome::Nothing => tried.push(kind),
+                Outcome::Unsatisfiable => failed.push(kind.keys),
+                Outcome::Nothing => tried.push(kind.whole),
             }
         }
         None
@@ -455,38 +516,6 @@ impl<'s, 'p> Search<'s, 'p> {
             }
         }
         None
-    }
-
-    /// What tells one action from another here: the Deny statements that speak of it, the keys that
-    /// accompany it, and what it acts on.
-    fn kind(&self, action: usize) -> (u64, u64, bool) {
-        let table = ActionTable::get();
-        let denies = &self.space.denies;
-        if denies.len() > 63 {
-            return (1 << 63 | action as u64, 0, false);
-        }
-        let denied = denies
-            .iter()
-            .enumerate()
-            .filter(|(_, (_, deny))| deny.actions.contains(action))
-            .fold(0, |bits, (at, _)| bits | 1 << at);
-        let keys = self
-            .space
-            .variables
-            .iter()
-            .enumerate()
-            .filter(|(_, v)| self.accompanies(v, action))
-            .fold(0u64, |bits, (at, _)| bits | 1 << (at % 64));
-        (
-            denied,
-            keys,
-            table.action(action).resource == ResourceType::Object,
-        )
-    }
-
-    fn accompanies(&self, variable: &Variable, action: usize) -> bool {
-        self.question == Question::AwsStatus
-            || key::accompanies(&variable.key, &ActionTable::get().action(action).keys)
     }
 
     fn takes_caller(&self, part: &Part<'p>) -> bool {
@@ -564,7 +593,7 @@ impl<'s, 'p> Search<'s, 'p> {
         };
         let mut saved = Vec::new();
         for (at, variable) in self.space.variables.iter().enumerate() {
-            if !self.accompanies(variable, action) {
+            if !accompanies(self.question, variable, action) {
                 saved.push((at, std::mem::replace(&mut self.domains[at], Domain::NEVER)));
             }
         }
@@ -671,7 +700,8 @@ impl<'s, 'p> Search<'s, 'p> {
         refusals
     }
 
-    /// Finds a way out of every refusal, or none.
+    /// Finds a way out of every refusal, or none. What has been escaped once stays escaped: each
+    /// way out is kept among the tests.
     fn escape(
         &mut self,
         state: State<'p>,
@@ -679,19 +709,38 @@ impl<'s, 'p> Search<'s, 'p> {
         on_object: bool,
         attempt: &mut Attempt,
     ) -> Option<State<'p>> {
-        let Some(refusal) = refusals.iter().find(|r| self.refuses(r.part, &state)) else {
+        let Some(at) = refusals.iter().position(|r| self.refuses(r.part, &state)) else {
             return Some(state);
         };
+        let refusal = refusals[at];
+        let mut others = refusals.to_vec();
+        others.swap_remove(at);
         attempt.denied_by.insert(refusal.index);
-        if self.steps == 0 {
+        self.depth += 1;
+        if self.depth > DEPTH_BUDGET || !self.doubts.spend(STEP_COST) {
+            self.depth -= 1;
             self.doubts
                 .add("the Deny statements are too entangled for the budget of the analysis");
             return (self.bound == Bound::Upper).then_some(state);
         }
-        self.steps -= 1;
+        let escaped = self.ways_out(&state, refusal.part, on_object, &mut |search, next| {
+            search.escape(next, &others, on_object, attempt)
+        });
+        self.depth -= 1;
+        escaped
+    }
+
+    /// Tries each test of a refusal that can be made to fail, the resource first.
+    fn ways_out(
+        &mut self,
+        state: &State<'p>,
+        part: &'s Part<'p>,
+        on_object: bool,
+        go_on: &mut dyn FnMut(&mut Self, State<'p>) -> Option<State<'p>>,
+    ) -> Option<State<'p>> {
         if on_object {
             let mut keys = state.keys.clone();
-            if narrow_keys(&mut keys, &refusal.part.resources.keys, false)
+            if narrow_keys(&mut keys, &part.resources.keys, false)
                 && let Some(key) = self.object_key(&mut keys)
             {
                 let next = State {
@@ -699,12 +748,12 @@ impl<'s, 'p> Search<'s, 'p> {
                     key: Some(key),
                     ..state.clone()
                 };
-                if let Some(found) = self.escape(next, refusals, on_object, attempt) {
+                if let Some(found) = go_on(self, next) {
                     return Some(found);
                 }
             }
         }
-        for test in &refusal.part.tests {
+        for test in &part.tests {
             if is_not_understood(test.condition) {
                 continue;
             }
@@ -717,7 +766,7 @@ impl<'s, 'p> Search<'s, 'p> {
             );
             if let Some(value) = solved {
                 next.values[test.variable] = value;
-                if let Some(found) = self.escape(next, refusals, on_object, attempt) {
+                if let Some(found) = go_on(self, next) {
                     return Some(found);
                 }
             }
@@ -747,7 +796,7 @@ impl<'s, 'p> Search<'s, 'p> {
             keys.preferred = vec!["a".to_owned()];
             keys.any_of.push([Glob::format("+")].into());
         }
-        match keys.solve() {
+        match keys.solve(self.doubts) {
             TextSolution::Found(key) => Some(key),
             TextSolution::Empty => None,
             TextSolution::OverBudget => {

@@ -3,7 +3,8 @@
 //! An exact decision. The patterns run side by side as nondeterministic automata over an alphabet of
 //! the characters that they mention and one representative of each kind that they do not tell
 //! apart; a breadth-first search over their joint states finds a shortest text or proves that there
-//! is none. The number of states is bounded; beyond it the answer is [`TextSolution::OverBudget`].
+//! is none. The number of states is bounded by the budget of the question; beyond it the answer is
+//! [`TextSolution::OverBudget`].
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -11,8 +12,7 @@ use std::rc::Rc;
 
 use crate::pattern::{Element, Pattern};
 
-/// Joint states after which the search gives up. A policy of 20 KB stays far below.
-const STATE_BUDGET: usize = 40_000;
+use super::value::Doubts;
 
 /// A set of characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,8 +21,8 @@ pub(crate) enum Set {
     Any,
     NotColon,
     NotSlash,
+    LowerCase,
     Digit,
-    LowerAlphanumeric,
     UpperAlphanumeric,
 }
 
@@ -33,8 +33,8 @@ impl Set {
             Set::Any => true,
             Set::NotColon => c != ':',
             Set::NotSlash => c != '/' && c != ':',
+            Set::LowerCase => c != '/' && c != ':' && !c.is_uppercase(),
             Set::Digit => c.is_ascii_digit(),
-            Set::LowerAlphanumeric => c.is_ascii_digit() || c.is_ascii_lowercase(),
             Set::UpperAlphanumeric => c.is_ascii_digit() || c.is_ascii_uppercase(),
         }
     }
@@ -45,8 +45,9 @@ impl Set {
             (_, Set::One(c)) => self.takes(c),
             (Set::Any, _) => true,
             (Set::NotColon, other) => other != Set::Any,
+            (Set::LowerCase, Set::Digit) => true,
             (Set::NotSlash, other) => !matches!(other, Set::Any | Set::NotColon),
-            (Set::LowerAlphanumeric | Set::UpperAlphanumeric, Set::Digit) => true,
+            (Set::UpperAlphanumeric, Set::Digit) => true,
             (own, other) => own == other,
         }
     }
@@ -136,8 +137,8 @@ impl Glob {
         self.steps.push(Step { set, repeats: true });
     }
 
-    /// A text with the format's own short notation, for the tables of formats: `#` is a digit, `~`
-    /// one or more lower-case letters or digits, `^` the same in upper case, `;` any characters but
+    /// A text with the format's own short notation, for the tables of formats: `#` is a digit, `%`
+    /// one or more characters but a slash or colon, `!` the same without capitals, `^` one or more capitals or digits, `;` any characters but
     /// a colon, `*` any characters, `+` one or more characters.
     pub(crate) fn format(notation: &str) -> Glob {
         let mut glob = Glob {
@@ -147,9 +148,13 @@ impl Glob {
         for c in notation.chars() {
             match c {
                 '#' => glob.push(Set::Digit, 1),
-                '~' => {
-                    glob.push(Set::LowerAlphanumeric, 1);
-                    glob.push_many(Set::LowerAlphanumeric);
+                '!' => {
+                    glob.push(Set::LowerCase, 1);
+                    glob.push_many(Set::LowerCase);
+                }
+                '%' => {
+                    glob.push(Set::NotSlash, 1);
+                    glob.push_many(Set::NotSlash);
                 }
                 '^' => {
                     glob.push(Set::UpperAlphanumeric, 1);
@@ -527,7 +532,7 @@ impl TextProblem {
     }
 
     /// Finds a text, or proves that there is none.
-    pub(crate) fn solve(&self) -> TextSolution {
+    pub(crate) fn solve(&self, doubts: &mut Doubts) -> TextSolution {
         if let Some(text) = self.preferred.iter().find(|text| self.accepts(text)) {
             return TextSolution::Found(text.clone());
         }
@@ -563,7 +568,7 @@ impl TextProblem {
                 }
             }
         }
-        self.search()
+        self.search(doubts)
     }
 
     fn globs(&self) -> impl Iterator<Item = &Glob> {
@@ -615,7 +620,7 @@ impl TextProblem {
         texts
     }
 
-    fn search(&self) -> TextSolution {
+    fn search(&self, doubts: &mut Doubts) -> TextSolution {
         let alphabet = self.alphabet();
         let product = Product::new(self, &alphabet);
         let mut states: Vec<State> = vec![(product.start.clone(), None)];
@@ -637,7 +642,7 @@ impl TextProblem {
                 if product.is_hopeless(&next) || seen.contains(&next) {
                     continue;
                 }
-                if states.len() >= STATE_BUDGET {
+                if !doubts.spend(1) {
                     return TextSolution::OverBudget;
                 }
                 seen.insert(next.clone());
@@ -715,7 +720,7 @@ mod tests {
             none_of: none_of.iter().map(|p| Rc::new(glob(p))).collect(),
             preferred: Vec::new(),
         };
-        match problem.search() {
+        match problem.search(&mut Doubts::default()) {
             TextSolution::Found(text) => {
                 assert!(satisfiable, "found {text:?}");
                 assert!(problem.accepts(&text), "{text:?} does not fit");
@@ -724,7 +729,10 @@ mod tests {
             TextSolution::OverBudget => unreachable!("so few patterns are within the budget"),
         }
         assert_eq!(
-            matches!(problem.solve(), TextSolution::Found(_)),
+            matches!(
+                problem.solve(&mut Doubts::default()),
+                TextSolution::Found(_)
+            ),
             satisfiable
         );
     }
@@ -750,12 +758,15 @@ mod tests {
             none_of: vec![Rc::new(Glob::exactly("111122223333"))],
             preferred: Vec::new(),
         };
-        assert!(matches!(problem.solve(), TextSolution::Found(_)));
+        assert!(matches!(
+            problem.solve(&mut Doubts::default()),
+            TextSolution::Found(_)
+        ));
         let fixed = TextProblem {
             any_of: vec![[account].into(), [glob("111122223333")].into()],
             none_of: vec![Rc::new(Glob::exactly("111122223333"))],
             preferred: Vec::new(),
         };
-        assert_eq!(fixed.solve(), TextSolution::Empty);
+        assert_eq!(fixed.solve(&mut Doubts::default()), TextSolution::Empty);
     }
 }

@@ -44,7 +44,11 @@ impl KeyValue {
 fn part_of(value: &str, part: LinkedPart) -> Option<String> {
     match part {
         LinkedPart::Account => value.split(':').nth(4).map(str::to_owned),
-        LinkedPart::UserName => value.rsplit('/').next().map(str::to_owned),
+        // Only users have a name of their own.
+        LinkedPart::UserName => value
+            .split_once(":user/")
+            .and_then(|(_, path)| path.rsplit('/').next())
+            .map(str::to_owned),
         LinkedPart::Epoch => None,
     }
 }
@@ -73,7 +77,10 @@ pub(crate) enum Range {
         multivalued: bool,
     },
     OneOf(Vec<String>),
-    Numbers,
+    /// Whole numbers from zero; of any kind, if the caller writes the text himself.
+    Numbers {
+        any: bool,
+    },
     Dates,
     Addresses {
         public: bool,
@@ -109,22 +116,50 @@ pub(crate) enum Bound {
     Upper,
 }
 
-/// Where a search was not exact.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Doubts(Vec<String>);
+/// Joint states of automata that one question may cost. A policy of 20 KB that people wrote needs a
+/// few hundred; a hostile one is answered with "undecided" after about a second.
+const BUDGET: usize = 60_000;
+
+/// Where a search was not exact, and what it may still spend.
+#[derive(Clone, Debug)]
+pub(crate) struct Doubts {
+    reasons: Vec<String>,
+    budget: usize,
+}
+
+impl Default for Doubts {
+    fn default() -> Doubts {
+        Doubts {
+            reasons: Vec::new(),
+            budget: BUDGET,
+        }
+    }
+}
 
 impl Doubts {
     pub(crate) fn add(&mut self, doubt: impl Into<String>) {
         let doubt = doubt.into();
-        if !self.0.contains(&doubt) {
-            self.0.push(doubt);
+        if !self.reasons.contains(&doubt) {
+            self.reasons.push(doubt);
+        }
+    }
+
+    /// Takes from the budget; false if it does not suffice.
+    pub(crate) fn spend(&mut self, cost: usize) -> bool {
+        match self.budget.checked_sub(cost) {
+            Some(left) => {
+                self.budget = left;
+                true
+            }
+            None => false,
         }
     }
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.reasons.is_empty()
     }
+
     pub(crate) fn into_reasons(self) -> Vec<String> {
-        self.0
+        self.reasons
     }
 }
 /// The widest IPv4 and IPv6 blocks that AWS still calls fixed (Amazon S3 user guide, "The meaning of
@@ -277,7 +312,7 @@ impl Domain {
                 .iter()
                 .map(|value| KeyValue::Values(vec![value.clone()]))
                 .find(|value| atoms.iter().all(|atom| atom.is_satisfied(value))),
-            Range::Numbers | Range::Dates | Range::Addresses { .. } | Range::Time { .. } => {
+            Range::Numbers { .. } | Range::Dates | Range::Addresses { .. } | Range::Time { .. } => {
                 solve_ordered(range, &atoms, bound, doubts)
             }
         }
@@ -380,7 +415,7 @@ fn solve_text(
         );
     }
     if others.is_empty() {
-        return conclude(problem.solve(), bound, doubts);
+        return conclude(problem.solve(doubts), bound, doubts);
     }
     // An ordered test on a text: only its own constants and their neighbours are tried.
     let satisfied = |text: &String| {
@@ -389,7 +424,7 @@ fn solve_text(
     };
     let mut candidates = problem.preferred.clone();
     for range in [
-        Range::Numbers,
+        Range::Numbers { any: true },
         Range::Dates,
         Range::Addresses { public: false },
     ] {
@@ -403,6 +438,17 @@ fn solve_text(
                 }),
         );
     }
+    candidates.extend(
+        others
+            .iter()
+            .flat_map(|atom| &atom.condition.values)
+            .filter_map(|value| match value {
+                Value::Binary(bytes) => {
+                    Some(base64::engine::general_purpose::STANDARD.encode(bytes))
+                }
+                _ => None,
+            }),
+    );
     candidates.extend(["true".to_owned(), "false".to_owned(), "a".to_owned()]);
     if let Some(text) = candidates.iter().find(|text| satisfied(text)) {
         return Some(text.clone());
@@ -416,7 +462,7 @@ fn solve_text(
     }
     match bound {
         Bound::Lower => None,
-        Bound::Upper => conclude(problem.solve(), bound, doubts),
+        Bound::Upper => conclude(problem.solve(doubts), bound, doubts),
     }
 }
 
@@ -451,13 +497,14 @@ fn solve_texts(
         }
     }
     if of_some.is_empty() {
-        return conclude(of_all.solve(), bound, doubts).map(|text| KeyValue::Values(vec![text]));
+        return conclude(of_all.solve(doubts), bound, doubts)
+            .map(|text| KeyValue::Values(vec![text]));
     }
     let mut values = Vec::new();
     for (atom, must_match) in of_some {
         let mut one = of_all.clone();
         require(&mut one, atom, must_match);
-        let text = conclude(one.solve(), bound, doubts)?;
+        let text = conclude(one.solve(doubts), bound, doubts)?;
         if !values.contains(&text) {
             values.push(text);
         }
@@ -517,17 +564,32 @@ fn ordered_candidates(range: &Range, atoms: &[Atom<'_>]) -> Vec<KeyValue> {
         })
     };
     match range {
-        Range::Numbers => {
-            let mut numbers = vec![0.0, 1.0];
+        Range::Numbers { any } => {
             let constants = values().filter_map(|value| match value {
                 Value::Number(number) => Some(*number),
                 _ => None,
             });
-            for constant in constants.chain(texts().filter_map(|text| text.parse().ok())) {
-                numbers.extend([constant, constant.floor() - 1.0, constant.ceil() + 1.0]);
-                numbers.extend([constant.floor(), constant.ceil(), constant.floor() + 1.0]);
+            let mut constants: Vec<f64> = constants
+                .chain(texts().filter_map(|text| text.parse().ok()))
+                .collect();
+            constants.sort_unstable_by(f64::total_cmp);
+            let mut numbers = vec![0.0, 1.0];
+            for constant in &constants {
+                numbers.extend([constant.floor() - 1.0, constant.floor(), *constant]);
+                numbers.extend([
+                    constant.ceil(),
+                    constant.floor() + 1.0,
+                    constant.ceil() + 1.0,
+                ]);
             }
-            numbers.retain(|number| *number >= 0.0);
+            if *any {
+                numbers.extend(
+                    constants
+                        .windows(2)
+                        .map(|pair| f64::midpoint(pair[0], pair[1])),
+                );
+            }
+            numbers.retain(|number| *any || (*number >= 0.0 && number.fract() == 0.0));
             numbers
                 .iter()
                 .map(|n| KeyValue::Values(vec![n.to_string()]))
@@ -553,7 +615,15 @@ fn ordered_candidates(range: &Range, atoms: &[Atom<'_>]) -> Vec<KeyValue> {
                     addresses.extend(before(block.network()));
                 }
             }
-            addresses.extend(texts().filter_map(|text| text.parse::<IpAddr>().ok()));
+            // A pattern on an address is a text like any other: `203.0.113.*`.
+            for value in values() {
+                if let Value::Pattern(pattern) = value {
+                    for filler in ["7", "7.7", "7.7.7"] {
+                        let text = pattern.text().replace('*', filler).replace('?', "7");
+                        addresses.extend(text.parse::<IpAddr>().ok());
+                    }
+                }
+            }
             addresses
                 .into_iter()
                 .filter(|address| !*public || is_public(address))
@@ -610,11 +680,20 @@ fn moments<'v>(
         _ => None,
     });
     let second = jiff::SignedDuration::from_secs(1);
+    let mut constants: Vec<Timestamp> = constants
+        .chain(texts.filter_map(|text| moment(&text)))
+        .collect();
+    constants.sort_unstable();
     let mut moments = vec![Timestamp::UNIX_EPOCH];
-    for moment in constants.chain(texts.filter_map(|text| moment(&text))) {
-        moments.push(moment);
+    for moment in &constants {
+        moments.push(*moment);
         moments.extend(moment.checked_add(second));
         moments.extend(moment.checked_sub(second));
     }
+    // Between two moments less than two seconds apart there is still time.
+    moments.extend(constants.windows(2).filter_map(|pair| {
+        let half = pair[1].duration_since(pair[0]) / 2;
+        pair[0].checked_add(half).ok()
+    }));
     moments
 }

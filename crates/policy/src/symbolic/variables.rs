@@ -229,7 +229,7 @@ fn candidates<'s>(
     statements: impl Iterator<Item = &'s Statement> + Clone,
     more_values: &[String],
 ) -> Vec<Chosen> {
-    let mut values = vec![Chosen::Value("mallory".to_owned()), Chosen::Absent];
+    let mut values = vec![Chosen::Absent, Chosen::Value("mallory".to_owned())];
     let mut add = |value: String| {
         let value = Chosen::Value(value);
         if !values.contains(&value) {
