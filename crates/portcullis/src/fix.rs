@@ -17,6 +17,7 @@ use guard::remediate::{RemediateError, apply};
 use guard::sweep::Judged;
 use jiff::Timestamp;
 use policy::bucket::Enforcement;
+use policy::public::Verdict;
 
 use crate::exit::{ExitStatus, Failure};
 use crate::live::{Glob, Live, StoreArgs, block_on, ended, random};
@@ -164,7 +165,7 @@ async fn fix(args: &FixArgs) -> Result<ExitStatus, Failure> {
         let plan = plan(&one.assessment.bucket, &one.assessment.verdict, &options);
         let concerns = is_open(one) || is_undecided(one) || !plan.steps.is_empty();
         let sample = if concerns || plan.notes.contains(&Note::ObjectsMayBePublic) {
-            sample(&live, &one.address, args.sample, &plan).await
+            sample(&live, &one.address, args.sample, &one.assessment.verdict).await
         } else {
             None
         };
@@ -173,12 +174,12 @@ async fn fix(args: &FixArgs) -> Result<ExitStatus, Failure> {
             .is_some_and(|sample| !sample.public.is_empty());
         if concerns || objects {
             print_plan(one, &plan, sample.as_ref());
-            planned.push((one, plan));
+            planned.push(Planned { one, plan, objects });
         }
     }
     let changing: Vec<_> = planned
         .iter()
-        .filter(|(_, plan)| !plan.steps.is_empty())
+        .filter(|planned| !planned.plan.steps.is_empty())
         .collect();
     println!(
         "{} buckets looked at, {} to change, {} left as they are, {excepted} excepted.",
@@ -186,18 +187,13 @@ async fn fix(args: &FixArgs) -> Result<ExitStatus, Failure> {
         changing.len(),
         planned.len() - changing.len(),
     );
-    let left_open = planned
-        .iter()
-        .any(|(one, plan)| is_open(one) && (plan.steps.is_empty() || !plan.closes()));
+    let left_open = planned.iter().any(Planned::stays_open);
     let incomplete = !bounds.is_empty() || judged.iter().any(is_undecided);
     if !args.apply {
         if !changing.is_empty() {
             println!("Nothing was changed. To carry the plan out, run the same with --apply.");
         }
-        return Ok(status(
-            planned.iter().any(|(one, _)| is_open(one)),
-            incomplete,
-        ));
+        return Ok(status(planned.iter().any(Planned::is_open), incomplete));
     }
     if changing.len() > args.max_changes {
         return Err(Failure::usage(format!(
@@ -215,7 +211,7 @@ async fn fix(args: &FixArgs) -> Result<ExitStatus, Failure> {
         return Ok(status(true, incomplete));
     }
     let mut failed = 0;
-    for (one, plan) in changing {
+    for Planned { one, plan, .. } in changing {
         let id = new_id();
         let applied = apply(
             &live.gatherer,
@@ -256,6 +252,26 @@ async fn fix(args: &FixArgs) -> Result<ExitStatus, Failure> {
         }
     }
     Ok(status(left_open || failed > 0, incomplete))
+}
+
+/// A bucket with something to say about it.
+struct Planned<'a> {
+    one: &'a Judged,
+    plan: RemediationPlan,
+    /// Whether the sample holds public objects.
+    objects: bool,
+}
+
+impl Planned<'_> {
+    fn is_open(&self) -> bool {
+        is_open(self.one) || self.objects
+    }
+
+    /// Whether something is open that the plan does not close.
+    fn stays_open(&self) -> bool {
+        let objects = self.objects && self.plan.expected.objects_may_be_public != Some(false);
+        (is_open(self.one) && !self.plan.closes()) || objects
+    }
 }
 
 impl FixArgs {
@@ -347,13 +363,8 @@ struct Sample {
 }
 
 /// Looks at the ACLs of some objects, where they could make objects public.
-async fn sample(
-    live: &Live,
-    at: &BucketAddress,
-    limit: u16,
-    plan: &RemediationPlan,
-) -> Option<Sample> {
-    if limit == 0 || plan.expected.objects_may_be_public != Some(true) {
+async fn sample(live: &Live, at: &BucketAddress, limit: u16, before: &Verdict) -> Option<Sample> {
+    if limit == 0 || before.objects_may_be_public != Some(true) {
         return None;
     }
     let (store, pace) = (live.store(), live.gatherer.pace());
@@ -395,7 +406,7 @@ async fn sample(
 fn print_plan(one: &Judged, plan: &RemediationPlan, sample: Option<&Sample>) {
     let mut out = String::new();
     out.push_str(&format!("{}\n", shown(&one.address.name)));
-    for access in [&plan_verdict(one).read, &plan_verdict(one).write] {
+    for access in [&one.assessment.verdict.read, &one.assessment.verdict.write] {
         if let Some(witness) = access.witness() {
             out.push_str(&format!(
                 "  open to {}: {} may {} on {}\n",
@@ -432,7 +443,9 @@ fn print_plan(one: &Judged, plan: &RemediationPlan, sample: Option<&Sample>) {
                 sample.looked_at,
                 names.join(", ")
             ));
-            out.push_str("  hint: --objects ignore-public-acls closes them all at once\n");
+            if plan.expected.objects_may_be_public != Some(false) {
+                out.push_str("  hint: --objects ignore-public-acls closes them all at once\n");
+            }
         } else if sample.looked_at > 0 {
             out.push_str(&format!(
                 "  objects: none of {} looked at is public by an ACL of its own\n",
@@ -451,10 +464,6 @@ fn print_plan(one: &Judged, plan: &RemediationPlan, sample: Option<&Sample>) {
         });
     }
     println!("{out}");
-}
-
-fn plan_verdict(one: &Judged) -> &policy::public::Verdict {
-    &one.assessment.verdict
 }
 
 fn explain(note: &Note, one: &Judged) -> String {
