@@ -36,6 +36,11 @@ impl Captured {
             .unwrap_or_default()
     }
 
+    /// The body of the last answer.
+    pub(crate) fn body(&self) -> Vec<u8> {
+        self.take().map(|(_, _, body)| body).unwrap_or_default()
+    }
+
     fn take(&self) -> Option<Raw> {
         // Only whole values are assigned under the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()

@@ -72,6 +72,30 @@ pub(crate) fn block(settings: &s3::PublicAccessBlockConfiguration) -> PublicAcce
     }
 }
 
+/// The root element that Ceph's gateway gives a bucket's block (seen in release 16.2).
+pub(crate) const CEPH_BLOCK: &str = "BlockPublicAccessBlockConfiguration";
+
+/// The four settings of a document with that root.
+pub(crate) fn ceph_block(text: &str) -> Result<PublicAccessBlock, String> {
+    let setting = |name: &str| {
+        let value = text
+            .split_once(&format!("<{name}>"))
+            .and_then(|(_, rest)| rest.split_once(&format!("</{name}>")))
+            .map(|(value, _)| value.trim());
+        match value {
+            Some("true") => Ok(true),
+            Some("false") => Ok(false),
+            _ => Err(format!("a block without {name}")),
+        }
+    };
+    Ok(PublicAccessBlock {
+        block_public_acls: setting("BlockPublicAcls")?,
+        ignore_public_acls: setting("IgnorePublicAcls")?,
+        block_public_policy: setting("BlockPublicPolicy")?,
+        restrict_public_buckets: setting("RestrictPublicBuckets")?,
+    })
+}
+
 /// The same of the account's or an access point's block.
 pub(crate) fn control_block(
     settings: &aws_sdk_s3control::types::PublicAccessBlockConfiguration,

@@ -15,7 +15,7 @@ use policy::bucket::{Acl, Enforcement, ObjectOwnership, PublicAccessBlock};
 
 use crate::admin_ops;
 use crate::connect::{Identity, is_account};
-use crate::dialect::{Document, Expect};
+use crate::dialect::{Document, Expect, Found, look_at};
 use crate::failure::meaning;
 use crate::shape;
 
@@ -337,16 +337,33 @@ impl ReadBuckets for Store {
 
     async fn block(&self, bucket: &BucketAddress) -> Result<Option<PublicAccessBlock>, CallError> {
         let operation = Operation::GetBucketPublicAccessBlock;
+        let captured = admin_ops::Captured::default();
         let answer = self
             .at(bucket, operation, NO_BLOCK, |client| {
                 let request = client.get_public_access_block().bucket(&bucket.name);
-                send!(request, Document::Xml("PublicAccessBlockConfiguration"))
+                request
+                    .customize()
+                    .interceptor(Expect(Document::Xml("PublicAccessBlockConfiguration")))
+                    .interceptor(captured.clone())
+                    .send()
             })
-            .await?;
-        let block = answer
-            .and_then(|answer| answer.public_access_block_configuration)
-            .as_ref()
-            .map(shape::block);
+            .await;
+        let block = match answer {
+            Ok(answer) => answer
+                .and_then(|answer| answer.public_access_block_configuration)
+                .as_ref()
+                .map(shape::block),
+            // Ceph names the root of the very document otherwise, which the SDK does not read.
+            Err(error @ CallError::Unsupported { .. }) => {
+                let body = captured.body();
+                if look_at(&body) != Found::Xml(shape::CEPH_BLOCK.to_owned()) {
+                    return Err(error);
+                }
+                let text = String::from_utf8_lossy(&body);
+                Some(understood(operation, shape::ceph_block(&text))?)
+            }
+            Err(error) => return Err(error),
+        };
         // Ceph answers a block that was never set with four times off.
         Ok(block.filter(|block| !self.is_custom() || *block != PublicAccessBlock::default()))
     }

@@ -106,6 +106,31 @@ async fn a_block_of_four_times_off_is_none_at_another_store() {
 }
 
 #[tokio::test]
+async fn ceph_names_the_root_of_a_block_otherwise() {
+    let ceph = |text: &str| {
+        text.replace(
+            "PublicAccessBlockConfiguration",
+            "BlockPublicAccessBlockConfiguration",
+        )
+    };
+    let on = ceph(&FALSE_BLOCK.replace("IgnorePublicAcls>false", "IgnorePublicAcls>true"));
+    let store = with(Answer::new(200, on)).await;
+    let block = store.block(&bucket("logs")).await.unwrap().unwrap();
+    assert!(block.ignore_public_acls && !block.restrict_public_buckets);
+    let store = with(Answer::new(200, ceph(FALSE_BLOCK))).await;
+    assert_eq!(store.block(&bucket("logs")).await, Ok(None));
+    let store = with(Answer::new(
+        200,
+        ceph(FALSE_BLOCK).replace("RestrictPublicBuckets", "X"),
+    ))
+    .await;
+    assert!(matches!(
+        store.block(&bucket("logs")).await,
+        Err(CallError::Failed { .. })
+    ));
+}
+
+#[tokio::test]
 async fn another_document_is_not_an_empty_one() {
     // As Ceph's gateway answers sub-resources that it does not know.
     let listing = "<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>logs</Name></ListBucketResult>";
