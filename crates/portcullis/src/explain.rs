@@ -10,6 +10,7 @@ use compliance::report::visible;
 use guard::gather::{Depth, Lost};
 use guard::sweep::judge_one;
 use jiff::Timestamp;
+use policy::lint::{BucketName, lint};
 
 use crate::exit::{ExitStatus, Failure};
 use crate::inputs::InputArgs;
@@ -126,14 +127,22 @@ fn explain_file(args: &ExplainArgs) -> Result<ExitStatus, Failure> {
 
 /// The explanation of one bucket; `endpoint` is that of an S3-compatible store.
 pub(crate) fn render(assessment: &Assessment, endpoint: Option<&str>, color: Color) -> String {
-    let policy = assessment.bucket.policy.present();
-    let diagnostics = policy.map(|p| p.diagnostics.as_slice()).unwrap_or_default();
+    let bucket = &assessment.bucket;
+    let mut diagnostics = Vec::new();
+    if let Some(policy) = bucket.policy.present() {
+        let named = BucketName {
+            partition: bucket.partition.clone(),
+            name: bucket.name.clone(),
+        };
+        diagnostics.extend(policy.diagnostics.iter().cloned());
+        diagnostics.extend(lint(policy, Some(&named)));
+    }
     explain::render(
         assessment,
         Setting {
             style: color.style(),
             endpoint,
-            diagnostics,
+            diagnostics: &diagnostics,
         },
     )
 }
