@@ -97,8 +97,7 @@ impl Demo {
             .filter_map(|witness| Proof::of(witness, policy, &name, &key))
             .collect();
         let Some(proof) = proofs.first() else {
-            self.broken
-                .push(format!("{name}: no request can prove the witness"));
+            self.breaks(format!("{name}: no request can prove the witness"));
             return Ok(());
         };
         let mut before = Vec::new();
@@ -143,10 +142,9 @@ impl Demo {
         };
         self.screen.diff(&diff::lines(&plan));
         match applied {
-            Err(error) => self.broken.push(error.to_string()),
+            Err(error) => self.breaks(error.to_string()),
             Ok(after) if after.verdict.read.is_open() || after.verdict.write.is_open() => {
-                self.broken
-                    .push(format!("{name} is still open by its verdict"));
+                self.breaks(format!("{name} is still open by its verdict"));
             }
             Ok(_) => {
                 let word = self.screen.paint(Paint::Closed, "CLOSED");
@@ -171,13 +169,13 @@ impl Demo {
             self.clean_up(&name).await?;
         }
         for outcome in before.iter().filter(|outcome| outcome.status != 200) {
-            self.broken.push(format!(
+            self.breaks(format!(
                 "{name} was called open, and the witness got {}",
                 outcome.summary()
             ));
         }
         for outcome in after.iter().filter(|outcome| !outcome.is_refusal()) {
-            self.broken.push(format!(
+            self.breaks(format!(
                 "{name} was closed, and the same request got {}",
                 outcome.summary()
             ));

@@ -141,6 +141,85 @@ fn is_public(grant: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn outcome(status: u16, body: &str) -> Outcome {
+        Outcome {
+            status,
+            code: (status == 403).then(|| "AccessDenied".to_owned()),
+            body: body.to_owned(),
+        }
+    }
+
+    fn look() -> Keeping {
+        let grant = |text: &str| text.to_owned();
+        Keeping {
+            controls: vec![Control {
+                bucket: "control",
+                story: "closed",
+                configuration: vec![("policy", "{}".to_owned())],
+                outsider: outcome(403, ""),
+            }],
+            visits: vec![Visit {
+                bucket: "open",
+                target: "/open/key".to_owned(),
+                outcome: outcome(200, "data"),
+            }],
+            grants: vec![Grants {
+                bucket: "open",
+                written: vec![
+                    grant("<ID>owner</ID>"),
+                    grant("<URI>http://x/LogDelivery</URI>"),
+                ],
+            }],
+        }
+    }
+
+    /// What is wrong after `change` happened to what is looked at the second time.
+    fn lost(change: impl FnOnce(&mut Keeping)) -> Vec<String> {
+        let mut before = look();
+        before.grants[0]
+            .written
+            .push("<URI>http://x/AllUsers</URI>".to_owned());
+        let mut now = look();
+        change(&mut now);
+        before
+            .compare(&now)
+            .into_iter()
+            .filter_map(Result::err)
+            .collect()
+    }
+
+    #[test]
+    fn whatever_changes_is_told() {
+        assert_eq!(lost(|_| ()), Vec::<String>::new());
+        assert_eq!(
+            lost(|now| now.controls[0].configuration[0].1.push(' ')),
+            ["control: its configuration changed"]
+        );
+        assert_eq!(
+            lost(|now| now.controls[0].outsider = outcome(200, "")),
+            ["control: an outsider got 200"]
+        );
+        assert_eq!(
+            lost(|now| now.visits[0].outcome = outcome(403, "")),
+            ["open: the partner got 200 before and 403 AccessDenied after"]
+        );
+        assert_eq!(
+            lost(|now| now.visits[0].outcome = outcome(200, "other")),
+            ["open: the partner sees something else than before"]
+        );
+        assert_eq!(
+            lost(|now| drop(now.grants[0].written.pop())),
+            ["open: grants to others changed"]
+        );
+        // A public grant that is still there is one too many.
+        assert_eq!(
+            lost(|now| now.grants[0]
+                .written
+                .push("<URI>http://x/AllUsers</URI>".to_owned())),
+            ["open: grants to others changed"]
+        );
+    }
+
     #[test]
     fn grants_are_told_apart() {
         let acl = "<A><Grant><URI>http://x/AllUsers</URI>READ</Grant><Grant><ID>1</ID></Grant></A>";

@@ -10,29 +10,27 @@ mod keeping;
 mod proof;
 mod screen;
 mod summary;
+mod watching;
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use guard::gather::Depth;
 use guard::journal::FileJournal;
-use guard::ports::BucketAddress;
-use guard::sweep::{SweepOptions, Told, judge_one, sweep};
-use sandbox::estate::{self, Example, Person};
+use guard::sweep::{SweepOptions, Told, sweep};
+use sandbox::estate::{self, Person};
 use sandbox::{Change, Sandbox};
 use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
 
 use self::closing::{Closed, Since};
 use self::keeping::Keeping;
 use self::screen::{Paint, Screen};
 use crate::exit::{ExitStatus, Failure};
 use crate::live::{Live, block_on, interrupted, random};
-
-/// How long the demo waits for one event. It comes within milliseconds, or something is broken.
-const EVENT_PATIENCE: Duration = Duration::from_secs(20);
+use crate::output::Color;
 
 /// Arguments of `portcullis demo`.
 #[derive(Debug, Args)]
@@ -48,6 +46,10 @@ pub(crate) struct DemoArgs {
     /// As text to read along, or as one JSON document at the end.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+
+    /// When to use colours
+    #[arg(long, value_enum, default_value_t = Color::Auto)]
+    color: Color,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -72,14 +74,19 @@ struct Demo {
     broken: Vec<String>,
 }
 
+impl Demo {
+    /// Notes, and says, that something promised did not hold.
+    fn breaks(&mut self, what: String) {
+        let word = self.screen.paint(Paint::Open, "BROKEN");
+        self.screen.say(&format!("        {word}  {what}"));
+        self.broken.push(what);
+    }
+}
+
 async fn demo(args: &DemoArgs) -> Result<ExitStatus, Failure> {
-    let sandbox = estate::start(args.port).await.map_err(|error| {
-        Failure::usage(format!(
-            "the sandbox cannot listen on port {}: {error}",
-            args.port
-        ))
-        .hint("another program may use the port; leave --port out to take any that is free")
-    })?;
+    let sandbox = estate::start(args.port)
+        .await
+        .map_err(|error| cannot_start(args.port, &error))?;
     let folder = journal_folder();
     let done = show(args, &sandbox, folder.join("journal.jsonl")).await;
     // The way back leads into a sandbox that is gone with this process.
@@ -92,7 +99,7 @@ async fn show(args: &DemoArgs, sandbox: &Sandbox, journal: PathBuf) -> Result<Ex
     let endpoint = sandbox.endpoint();
     let mut changes = sandbox.changes();
     let mut demo = Demo {
-        screen: Screen::new(args.format == Format::Json, args.once),
+        screen: Screen::new(args.color, args.format == Format::Json, args.once),
         live: Live::with_key(&endpoint, guards_key()).await?,
         journal: FileJournal::at(journal),
         endpoint,
@@ -109,7 +116,10 @@ async fn show(args: &DemoArgs, sandbox: &Sandbox, journal: PathBuf) -> Result<Ex
     let summary = demo.summary();
     match args.format {
         Format::Text => summary.print(&mut demo.screen),
-        Format::Json => println!("{}", summary.json(&demo.endpoint)),
+        Format::Json => {
+            // Where nobody reads the document, the exit code still tells.
+            let _ = screen::write(&summary.json(&demo.endpoint).to_string());
+        }
     }
     let status = if demo.broken.is_empty() {
         ExitStatus::Closed
@@ -231,86 +241,13 @@ impl Demo {
     fn expect_found(&mut self, found: &[&str]) {
         for example in estate::open() {
             if !found.contains(&example.name) {
-                self.broken
-                    .push(format!("{} is open and was not found", example.name));
+                self.breaks(format!("{} is open and was not found", example.name));
             }
         }
         for example in estate::closed().iter().chain(&estate::later()) {
             if found.contains(&example.name) {
-                self.broken
-                    .push(format!("{} is closed and was called open", example.name));
+                self.breaks(format!("{} is closed and was called open", example.name));
             }
-        }
-    }
-
-    /// Somebody opens some more; each change arrives as an event.
-    async fn watch(&mut self, changes: &mut Receiver<Change>) -> Result<(), Failure> {
-        self.screen.heading("Watch");
-        self.screen.say(
-            "Now a developer, dana, opens some more. Each change arrives as an event, and the bucket is",
-        );
-        self.screen.say("read again before anything is decided.");
-        self.screen.say("");
-        self.screen.pause(1500).await;
-        // What has happened so far was dealt with by the scan.
-        while changes.try_recv().is_ok() {}
-        for example in estate::later() {
-            self.screen.say(&format!(
-                "dana:   {}",
-                self.screen.paint(Paint::Bold, &example.command())
-            ));
-            let before = self.closed.len();
-            example.configure(&self.endpoint).await.map_err(|error| {
-                Failure::incomplete(format!("dana cannot open {}: {error}", example.name))
-            })?;
-            self.hear(&example, before, changes).await?;
-            self.screen.say("");
-            self.screen.pause(1800).await;
-        }
-        Ok(())
-    }
-
-    /// Reacts to events until the bucket was closed, or patience ends.
-    async fn hear(
-        &mut self,
-        example: &Example,
-        before: usize,
-        changes: &mut Receiver<Change>,
-    ) -> Result<(), Failure> {
-        let deadline = tokio::time::Instant::now() + EVENT_PATIENCE;
-        while self.closed.len() == before {
-            match tokio::time::timeout_at(deadline, changes.recv()).await {
-                Ok(Ok(change)) => self.react(&change).await?,
-                Ok(Err(RecvError::Lagged(_))) => {}
-                Ok(Err(RecvError::Closed)) | Err(_) => {
-                    self.broken
-                        .push(format!("no event led to the closing of {}", example.name));
-                    break;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads the bucket of an event again, and closes it if it is open. The event itself is believed
-    /// in nothing else, so that our own changes need no special treatment: they find a closed bucket.
-    async fn react(&mut self, change: &Change) -> Result<(), Failure> {
-        let Some(name) = &change.bucket else {
-            return Ok(());
-        };
-        let address = BucketAddress {
-            name: name.clone(),
-            region: None,
-            owner: None,
-        };
-        match judge_one(&self.live.gatherer, address, Depth::Verdict).await {
-            Ok(one) if closing::is_open(&one) => {
-                self.close(&one, Since::Event(change.clone()), "event")
-                    .await
-            }
-            // It is closed, or gone again.
-            Ok(_) | Err(guard::gather::Lost::Gone) => Ok(()),
-            Err(guard::gather::Lost::Hopeless(hopeless)) => Err(crate::live::failure(hopeless)),
         }
     }
 
@@ -325,13 +262,7 @@ impl Demo {
                     "{}  {kept}",
                     self.screen.paint(Paint::Closed, "ok")
                 )),
-                Err(lost) => {
-                    self.screen.say(&format!(
-                        "{}  {lost}",
-                        self.screen.paint(Paint::Open, "BROKEN")
-                    ));
-                    self.broken.push(lost);
-                }
+                Err(lost) => self.breaks(lost),
             }
         }
         // The estate's own idea of an outsider, which no verdict had a part in.
@@ -345,7 +276,7 @@ impl Demo {
                 })?;
             let outcome = proof::Outcome::of(&answer);
             if !outcome.is_refusal() {
-                self.broken.push(format!(
+                self.breaks(format!(
                     "{} still answers an outsider with {}",
                     example.name,
                     outcome.summary()
@@ -355,103 +286,16 @@ impl Demo {
         self.screen.pause(1500).await;
         Ok(())
     }
-
-    /// How to go on by hand.
-    fn invite(&mut self) {
-        let Some(key) = Person::Developer.key() else {
-            return;
-        };
-        let endpoint = self.endpoint.clone();
-        let us = our_command();
-        let journal = self.journal.path().display().to_string();
-        self.screen.heading("Try it");
-        self.screen.say(
-            "The sandbox stays up, and what is opened is closed, until Ctrl-C. In another terminal:",
-        );
-        self.screen.say("");
-        for line in [
-            format!("export AWS_ENDPOINT_URL={endpoint} AWS_DEFAULT_REGION=us-east-1"),
-            format!(
-                "export AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={}",
-                key.id, key.secret
-            ),
-        ] {
-            self.screen.say(&format!("  {line}"));
-        }
-        self.screen.say("");
-        for (command, what) in [
-            (
-                "aws s3api put-bucket-acl --bucket invoices --acl public-read".to_owned(),
-                "watch it being closed here",
-            ),
-            (
-                "aws s3api get-bucket-acl --bucket access-logs".to_owned(),
-                "the grants to others are still there",
-            ),
-            (format!("curl -i {endpoint}/invoices"), "403 AccessDenied"),
-            (format!("{us} scan"), "everything is closed"),
-            (
-                format!("{us} undo --journal {journal} ID"),
-                "with an ID from above: open again, and closed again",
-            ),
-        ] {
-            let what = self.screen.paint(Paint::Dim, &format!("# {what}"));
-            self.screen.say(&format!("  {command:<60} {what}"));
-        }
-        self.screen.say("");
-        self.screen.say(&format!(
-            "The keys are good for this sandbox only. A partner signs with {}, a stranger with {}.",
-            written(Person::Partner),
-            written(Person::Stranger)
-        ));
-        self.screen.say("");
-    }
-
-    /// Reacts to events until Ctrl-C.
-    async fn stay(&mut self, changes: &mut Receiver<Change>) -> Result<(), Failure> {
-        let mut stop = std::pin::pin!(interrupted());
-        while !self.screen.is_gone() {
-            let change = tokio::select! {
-                () = &mut stop => break,
-                change = changes.recv() => change,
-            };
-            match change {
-                Ok(change) => {
-                    let before = self.closed.len();
-                    self.react(&change).await?;
-                    if self.closed.len() > before {
-                        self.screen.say("");
-                    }
-                }
-                Err(RecvError::Lagged(missed)) => {
-                    self.screen.say(&format!(
-                        "{missed} events were missed; `portcullis scan` sees what they told"
-                    ));
-                }
-                Err(RecvError::Closed) => break,
-            }
-        }
-        self.screen.say(&format!(
-            "\nStopped. {} buckets were closed.",
-            self.closed.len()
-        ));
-        Ok(())
-    }
 }
 
-/// How this program is called from where it was started.
-fn our_command() -> String {
-    let here = std::env::current_dir();
-    match (std::env::current_exe(), here) {
-        (Ok(us), Ok(here)) => us.strip_prefix(here).unwrap_or(&us).display().to_string(),
-        _ => "portcullis".to_owned(),
+fn cannot_start(port: u16, error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied => {
+            Failure::usage(format!("the sandbox cannot listen on port {port}: {error}"))
+                .hint("leave --port out to take any port that is free")
+        }
+        _ => Failure::incomplete(format!("the sandbox cannot be set up: {error}")),
     }
-}
-
-fn written(person: Person) -> String {
-    person
-        .key()
-        .map_or_else(String::new, |key| format!("{}:{}", key.id, key.secret))
 }
 
 fn guards_key() -> aws::Credentials {

@@ -5,6 +5,14 @@ use std::time::Duration;
 
 use compliance::remediation::diff::Line;
 
+use crate::output::Color;
+
+/// Writes one line to standard output. `false`: nobody reads it.
+pub(super) fn write(line: &str) -> bool {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}").and_then(|()| out.flush()).is_ok()
+}
+
 /// How many lines that stay are shown beside a change. An ACL is mostly shown whole.
 const BESIDE: usize = 3;
 
@@ -43,12 +51,10 @@ impl Paint {
 
 impl Screen {
     /// Standard output, unless it is to be `silent`. `hurry` leaves the pauses out.
-    pub(super) fn new(silent: bool, hurry: bool) -> Screen {
-        let terminal = io::stdout().is_terminal();
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    pub(super) fn new(color: Color, silent: bool, hurry: bool) -> Screen {
         Screen {
-            color: terminal && !plain,
-            paced: terminal && !hurry,
+            color: color.style().color,
+            paced: io::stdout().is_terminal() && !hurry,
             silent,
             gone: false,
         }
@@ -72,8 +78,7 @@ impl Screen {
         if self.silent || self.gone {
             return;
         }
-        let mut out = io::stdout().lock();
-        self.gone = writeln!(out, "{line}").and_then(|()| out.flush()).is_err();
+        self.gone = !write(line);
     }
 
     /// A heading with room before it.
