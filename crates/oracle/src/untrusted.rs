@@ -3,8 +3,8 @@
 //! *Can be sent*: every condition value is one that this kind of caller can bring about. He chooses
 //! what a client chooses (headers, TLS, the time from now on, names and tags of his own principals);
 //! he never has an account, organization, VPC, endpoint or unique id that the policy writes out,
-//! since AWS assigns those. *Absent* keys are judged only if the policy mentions them: a context need
-//! not list what nobody asks for.
+//! since AWS assigns those. *Absent* keys are judged only if a statement that could turn the decision
+//! mentions them: a context need not list what nobody asks for.
 //!
 //! *Trusted* is also a caller whom every granting statement lets in because of a narrow source
 //! address ("The meaning of public": at most /8 for IPv4 and /32 for IPv6, or RFC 1918).
@@ -19,6 +19,7 @@ use policy::bucket::Bucket;
 use policy::condition::{Condition, Operator, Value};
 use policy::document::{Effect, Policy, Statement};
 use policy::evaluate::{Matches, statement_matches};
+use policy::pattern::Pattern;
 use policy::public::Via;
 use policy::request::{Caller, Request};
 
@@ -64,7 +65,7 @@ const ACCESS_POINT_KEYS: &[&str] = &[
 /// Checks that the request can be sent, by somebody untrusted, and is not merely from a narrow source
 /// address. The error says what is impossible or trusted about it.
 pub fn untrusted(bucket: &Bucket, request: &Request, via: &Via) -> Result<(), String> {
-    stranger(bucket, request)?;
+    stranger(bucket, request, via)?;
     if let Some(policy) = bucket.policy.present() {
         narrow(policy, request, via)?;
     }
@@ -72,12 +73,12 @@ pub fn untrusted(bucket: &Bucket, request: &Request, via: &Via) -> Result<(), St
 }
 
 /// The same without the clause about narrow source addresses: what the literal flags are about.
-pub fn stranger(bucket: &Bucket, request: &Request) -> Result<(), String> {
-    let named = Named::of(bucket);
+pub fn stranger(bucket: &Bucket, request: &Request, via: &Via) -> Result<(), String> {
     Sender {
         bucket,
         request,
-        named: &named,
+        named: &Named::of(bucket),
+        asked: &asked_keys(bucket, request, via),
     }
     .check()
 }
@@ -88,8 +89,6 @@ struct Named {
     accounts: BTreeSet<String>,
     /// Values without wildcards, in lower case, by key.
     values: BTreeSet<(String, String)>,
-    /// Keys that a condition or a variable mentions.
-    keys: BTreeSet<String>,
 }
 
 impl Named {
@@ -97,7 +96,6 @@ impl Named {
         let mut named = Named {
             accounts: bucket.owner_account.iter().cloned().collect(),
             values: BTreeSet::new(),
-            keys: BTreeSet::new(),
         };
         let Some(policy) = bucket.policy.present() else {
             return named;
@@ -106,12 +104,7 @@ impl Named {
         named
             .accounts
             .extend(digits.filter(|run| run.len() == 12).map(str::to_owned));
-        let Ok(json) = serde_json::from_str::<serde_json::Value>(&policy.text) else {
-            return named;
-        };
-        named.read(&json);
         for condition in policy.statements.iter().flat_map(|s| &s.conditions) {
-            named.keys.insert(condition.key.clone());
             for value in &condition.values {
                 if let Value::Pattern(pattern) = value
                     && let Some(text) = pattern.exact()
@@ -125,26 +118,6 @@ impl Named {
         named
     }
 
-    /// Collects the keys of policy variables from every text of the document.
-    fn read(&mut self, json: &serde_json::Value) {
-        match json {
-            serde_json::Value::String(text) => {
-                let mut rest = text.as_str();
-                while let Some(start) = rest.find("${") {
-                    rest = &rest[start + 2..];
-                    let Some(end) = rest.find('}') else { break };
-                    let key = rest[..end].split(',').next().unwrap_or_default();
-                    self.keys.insert(key.trim().to_ascii_lowercase());
-                }
-            }
-            serde_json::Value::Array(items) => items.iter().for_each(|item| self.read(item)),
-            serde_json::Value::Object(members) => {
-                members.values().for_each(|member| self.read(member));
-            }
-            _ => {}
-        }
-    }
-
     fn writes_out(&self, key: &str, value: &str) -> bool {
         self.values
             .contains(&(key.to_owned(), value.to_lowercase()))
@@ -156,6 +129,7 @@ struct Sender<'a> {
     bucket: &'a Bucket,
     request: &'a Request,
     named: &'a Named,
+    asked: &'a BTreeSet<String>,
 }
 
 type Check = Result<(), String>;
@@ -178,7 +152,7 @@ impl Sender<'_> {
 
     /// Whether the key is there, or may be: nobody asked for it.
     fn present_or_unasked(&self, key: &str) -> bool {
-        self.present(key) || !self.named.keys.contains(key)
+        self.present(key) || !self.asked.contains(key)
     }
 
     fn check(&self) -> Check {
@@ -190,7 +164,7 @@ impl Sender<'_> {
         for (key, values) in self.request.context.iter() {
             self.value(key, values)?;
         }
-        for key in self.named.keys.iter().filter(|key| !self.present(key)) {
+        for key in self.asked.iter().filter(|key| !self.present(key)) {
             self.absence(key)?;
         }
         Ok(())
@@ -526,8 +500,8 @@ impl Sender<'_> {
             | "aws:currenttime"
             | "aws:epochtime"
             | "aws:requestedregion"
-            | "aws:resourceaccount" => true,
-            "aws:viaawsservice" => matches!(self.request.caller, Caller::Principal(_)),
+            | "aws:resourceaccount"
+            | "aws:viaawsservice" => true,
             "aws:userid" | "aws:principaltype" => matches!(
                 self.request.caller,
                 Caller::Anonymous | Caller::Principal(_)
@@ -543,6 +517,47 @@ impl Sender<'_> {
         };
         ensure(!always, || format!("{key} is always there for this caller"))
     }
+}
+
+/// The keys that a condition or a variable mentions, of the statements that could turn the decision:
+/// the Allows that match as things are, and the Denies that might.
+fn asked_keys(bucket: &Bucket, request: &Request, via: &Via) -> BTreeSet<String> {
+    let mut keys = BTreeSet::new();
+    let Some(policy) = bucket.policy.present() else {
+        return keys;
+    };
+    for statement in &policy.statements {
+        if statement.effect == Effect::Allow && *via == Via::Acl {
+            continue;
+        }
+        // A variable without value matches nothing: for an Allow's Resource, a value only adds.
+        let only_adds = statement.effect == Effect::Allow && !statement.resource.negated;
+        let of_resource: Vec<&str> = statement
+            .resource
+            .patterns
+            .iter()
+            .flat_map(Pattern::variables)
+            .filter(|_| !only_adds)
+            .collect();
+        let mut rest = statement.clone();
+        if statement.effect == Effect::Deny {
+            rest.conditions.clear();
+        }
+        let unsettled = statement.effect == Effect::Deny && !of_resource.is_empty();
+        if !unsettled && statement_matches(&rest, policy, request) == Matches::No {
+            continue;
+        }
+        keys.extend(of_resource.into_iter().map(str::to_owned));
+        for condition in &statement.conditions {
+            keys.insert(condition.key.clone());
+            for value in &condition.values {
+                if let Value::Pattern(pattern) = value {
+                    keys.extend(pattern.variables().map(str::to_owned));
+                }
+            }
+        }
+    }
+    keys
 }
 
 fn conditions_on<'a>(policy: &'a Policy, key: &'a str) -> impl Iterator<Item = &'a Condition> {

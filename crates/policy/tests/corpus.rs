@@ -259,12 +259,12 @@ fn the_checker_refuses_requests_that_nobody_can_send() {
         ("anonymous", &[("s3:prefix", "x")], "never accompanies"),
     ];
     for (principal, context, expected) in cases {
-        let (request, _) = request(principal, context);
-        let refused = stranger(&bucket, &request).expect_err("it cannot be sent");
+        let (request, via) = request(principal, context);
+        let refused = stranger(&bucket, &request, &via).expect_err("it cannot be sent");
         assert!(refused.contains(expected), "{refused}");
     }
     let (inside, via) = request("anonymous", &[("aws:sourceip", "52.1.2.3")]);
-    stranger(&bucket, &inside).expect("anyone inside the block can send it");
+    stranger(&bucket, &inside, &via).expect("anyone inside the block can send it");
     let refused = untrusted(&bucket, &inside, &via).expect_err("the block is narrow");
     assert!(refused.contains("narrow"), "{refused}");
 }

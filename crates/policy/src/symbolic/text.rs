@@ -7,11 +7,501 @@
 //! [`TextSolution::OverBudget`].
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::rc::Rc;
 
-use super::doubts::Doubts;
-use super::glob::{Glob, Set, Step};
-use super::product::Product;
+use crate::pattern::{Element, Pattern};
+
+use super::value::Doubts;
+
+/// A set of characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Set {
+    One(char),
+    Any,
+    NotColon,
+    NotSlash,
+    LowerCase,
+    Digit,
+    UpperAlphanumeric,
+}
+
+impl Set {
+    fn takes(self, c: char) -> bool {
+        match self {
+            Set::One(one) => one == c,
+            Set::Any => true,
+            Set::NotColon => c != ':',
+            Set::NotSlash => c != '/' && c != ':',
+            Set::LowerCase => c != '/' && c != ':' && !c.is_uppercase(),
+            Set::Digit => c.is_ascii_digit(),
+            Set::UpperAlphanumeric => c.is_ascii_digit() || c.is_ascii_uppercase(),
+        }
+    }
+
+    /// Whether it takes every character that the other takes. May say no where the answer is yes.
+    fn includes(self, other: Set) -> bool {
+        match (self, other) {
+            (_, Set::One(c)) => self.takes(c),
+            (Set::Any, _) => true,
+            (Set::NotColon, other) => other != Set::Any,
+            (Set::LowerCase, Set::Digit) => true,
+            (Set::NotSlash, other) => !matches!(other, Set::Any | Set::NotColon),
+            (Set::UpperAlphanumeric, Set::Digit) => true,
+            (own, other) => own == other,
+        }
+    }
+}
+
+/// One step of a [`Glob`]: one character of a set, or any number of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Step {
+    pub(crate) set: Set,
+    pub(crate) repeats: bool,
+}
+
+/// A pattern over sets of characters; policy variables are gone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Glob {
+    pub(crate) steps: Vec<Step>,
+    /// Match the text in lower case.
+    pub(crate) folds: bool,
+}
+
+impl Glob {
+    /// A pattern without variables; `None` if it has some.
+    pub(crate) fn new(pattern: &Pattern, folds: bool) -> Option<Glob> {
+        Glob::from_elements(pattern.elements(), folds)
+    }
+
+    pub(crate) fn from_elements(elements: &[Element], folds: bool) -> Option<Glob> {
+        let steps = elements
+            .iter()
+            .map(|element| {
+                Some(match element {
+                    Element::Char(c) => Step {
+                        set: Set::One(*c),
+                        repeats: false,
+                    },
+                    Element::AnyChar => Step {
+                        set: Set::Any,
+                        repeats: false,
+                    },
+                    Element::Star => Step {
+                        set: Set::Any,
+                        repeats: true,
+                    },
+                    Element::AnyCharWithinArnPart => Step {
+                        set: Set::NotColon,
+                        repeats: false,
+                    },
+                    Element::StarWithinArnPart => Step {
+                        set: Set::NotColon,
+                        repeats: true,
+                    },
+                    Element::Variable { .. } => return None,
+                })
+            })
+            .collect::<Option<Vec<Step>>>()?;
+        Some(Glob { steps, folds })
+    }
+
+    /// The very text.
+    pub(crate) fn exactly(text: &str) -> Glob {
+        let mut glob = Glob {
+            steps: Vec::new(),
+            folds: false,
+        };
+        glob.push_text(text);
+        glob
+    }
+
+    pub(crate) fn push_text(&mut self, text: &str) {
+        self.steps.extend(text.chars().map(|c| Step {
+            set: Set::One(c),
+            repeats: false,
+        }));
+    }
+
+    pub(crate) fn push(&mut self, set: Set, times: usize) {
+        self.steps.extend(std::iter::repeat_n(
+            Step {
+                set,
+                repeats: false,
+            },
+            times,
+        ));
+    }
+
+    pub(crate) fn push_many(&mut self, set: Set) {
+        self.steps.push(Step { set, repeats: true });
+    }
+
+    /// A text with the format's own short notation, for the tables of formats: `#` is a digit, `%`
+    /// one or more characters but a slash or colon, `!` the same without capitals, `^` one or more capitals or digits, `;` any characters but
+    /// a colon, `*` any characters, `+` one or more characters.
+    pub(crate) fn format(notation: &str) -> Glob {
+        let mut glob = Glob {
+            steps: Vec::new(),
+            folds: false,
+        };
+        for c in notation.chars() {
+            match c {
+                '#' => glob.push(Set::Digit, 1),
+                '!' => {
+                    glob.push(Set::LowerCase, 1);
+                    glob.push_many(Set::LowerCase);
+                }
+                '%' => {
+                    glob.push(Set::NotSlash, 1);
+                    glob.push_many(Set::NotSlash);
+                }
+                '^' => {
+                    glob.push(Set::UpperAlphanumeric, 1);
+                    glob.push_many(Set::UpperAlphanumeric);
+                }
+                ';' => glob.push_many(Set::NotColon),
+                '*' => glob.push_many(Set::Any),
+                '+' => {
+                    glob.push(Set::Any, 1);
+                    glob.push_many(Set::Any);
+                }
+                other => glob.push(Set::One(other), 1),
+            }
+        }
+        glob
+    }
+
+    /// Whether it takes every text.
+    pub(crate) fn takes_everything(&self) -> bool {
+        !self.steps.is_empty() && self.steps.iter().all(|s| s.repeats && s.set == Set::Any)
+    }
+
+    /// The one text that it matches, if it is fixed.
+    fn exact(&self) -> Option<String> {
+        let one = |step: &Step| match step.set {
+            Set::One(c) if !step.repeats => Some(c),
+            _ => None,
+        };
+        if self.folds {
+            None
+        } else {
+            self.steps.iter().map(one).collect()
+        }
+    }
+
+    /// Whether it matches the text.
+    pub(crate) fn matches(&self, text: &str) -> bool {
+        if self.steps.len() < 128 {
+            return self.matches_short(text);
+        }
+        let mut reached = vec![false; self.steps.len() + 1];
+        let mut next = reached.clone();
+        reached[0] = true;
+        self.close(&mut reached);
+        for c in text.chars() {
+            next.fill(false);
+            for (at, step) in self.steps.iter().enumerate() {
+                if reached[at] && self.takes(step, c) {
+                    next[if step.repeats { at } else { at + 1 }] = true;
+                }
+            }
+            self.close(&mut next);
+            std::mem::swap(&mut reached, &mut next);
+        }
+        reached[self.steps.len()]
+    }
+
+    /// The same with the positions as bits, visiting only those that are reached.
+    fn matches_short(&self, text: &str) -> bool {
+        let closed = |mut bits: u128| {
+            let mut pending = bits;
+            while pending != 0 {
+                let at = pending.trailing_zeros() as usize;
+                pending &= pending - 1;
+                if self.steps.get(at).is_some_and(|step| step.repeats) && bits >> (at + 1) & 1 == 0
+                {
+                    bits |= 1 << (at + 1);
+                    pending |= 1 << (at + 1);
+                }
+            }
+            bits
+        };
+        let mut reached = closed(1);
+        for c in text.chars() {
+            let mut next = 0;
+            let mut pending = reached;
+            while pending != 0 {
+                let at = pending.trailing_zeros() as usize;
+                pending &= pending - 1;
+                if let Some(step) = self.steps.get(at)
+                    && self.takes(step, c)
+                {
+                    next |= 1 << if step.repeats { at } else { at + 1 };
+                }
+            }
+            if next == 0 {
+                return false;
+            }
+            reached = closed(next);
+        }
+        reached >> self.steps.len() & 1 == 1
+    }
+
+    fn close(&self, reached: &mut [bool]) {
+        for (at, step) in self.steps.iter().enumerate() {
+            if step.repeats && reached[at] {
+                reached[at + 1] = true;
+            }
+        }
+    }
+
+    #[inline]
+    fn takes(&self, step: &Step, c: char) -> bool {
+        if !self.folds {
+            return step.set.takes(c);
+        }
+        step.set.takes(if self.folds {
+            c.to_lowercase().next().unwrap_or(c)
+        } else {
+            c
+        })
+    }
+
+    /// A text that it matches, `filler` standing for what is open.
+    fn sample(&self, filler: char, fill_stars: bool) -> String {
+        self.steps
+            .iter()
+            .filter(|step| !step.repeats || fill_stars)
+            .map(|step| match step.set {
+                Set::One(c) => c,
+                set if set.takes(filler) => filler,
+                Set::UpperAlphanumeric => 'A',
+                _ => '7',
+            })
+            .collect()
+    }
+
+    /// Whether it matches every text that the other matches. May say no where the answer is yes.
+    fn includes(&self, other: &Glob) -> bool {
+        if self.folds != other.folds {
+            return false;
+        }
+        let mut reached = vec![false; self.steps.len() + 1];
+        let mut next = reached.clone();
+        reached[0] = true;
+        self.close(&mut reached);
+        for read in &other.steps {
+            next.fill(false);
+            let mut alive = false;
+            for (at, step) in self.steps.iter().enumerate() {
+                // What the other repeats any number of times, none included, must stay in place.
+                if reached[at] && step.set.includes(read.set) && (step.repeats || !read.repeats) {
+                    next[if step.repeats { at } else { at + 1 }] = true;
+                    alive = true;
+                }
+            }
+            if !alive {
+                return false;
+            }
+            self.close(&mut next);
+            std::mem::swap(&mut reached, &mut next);
+        }
+        reached[self.steps.len()]
+    }
+
+    /// Whether a run in this position accepts whatever follows.
+    fn accepts_all_from(&self, position: usize) -> bool {
+        position < self.steps.len()
+            && self.steps[position..]
+                .iter()
+                .all(|s| s.repeats && s.set == Set::Any)
+    }
+}
+
+/// The automata of a problem side by side. A state is the set of positions of each, as bits; every
+/// automaton begins a word of its own.
+struct Product<'p> {
+    problem: &'p TextProblem,
+    spans: Vec<Range<usize>>,
+    start: Vec<u64>,
+    /// For each character of the alphabet, the positions that take it.
+    takes: Vec<Vec<u64>>,
+    /// For each automaton and step, the one character that it takes, if it is one.
+    singles: Vec<Vec<Option<usize>>>,
+    repeats: Vec<u64>,
+    /// The position behind the last step.
+    ends: Vec<u64>,
+    /// Positions from which whatever follows is accepted.
+    accepts_all: Vec<u64>,
+}
+
+impl<'p> Product<'p> {
+    fn new(problem: &'p TextProblem, alphabet: &[char]) -> Product<'p> {
+        let mut spans = Vec::new();
+        let mut words = 0;
+        for glob in problem.globs() {
+            let length = glob.steps.len() / 64 + 1;
+            spans.push(words..words + length);
+            words += length;
+        }
+        let bits = |wanted: &dyn Fn(&Glob, usize) -> bool| {
+            let mut bits = vec![0; words];
+            for (glob, span) in problem.globs().zip(&spans) {
+                for at in 0..=glob.steps.len() {
+                    if wanted(glob, at) {
+                        bits[span.start + at / 64] |= 1 << (at % 64);
+                    }
+                }
+            }
+            bits
+        };
+        let mut takes = vec![vec![0; words]; alphabet.len()];
+        for (glob, span) in problem.globs().zip(&spans) {
+            for (at, step) in glob.steps.iter().enumerate() {
+                for (row, c) in takes.iter_mut().zip(alphabet) {
+                    if glob.takes(step, *c) {
+                        row[span.start + at / 64] |= 1 << (at % 64);
+                    }
+                }
+            }
+        }
+        let mut product = Product {
+            problem,
+            start: bits(&|_, at| at == 0),
+            takes,
+            singles: problem
+                .globs()
+                .map(|glob| {
+                    let single = |step: &Step| match step.set {
+                        Set::One(c) if !glob.folds => alphabet.iter().position(|a| *a == c),
+                        _ => None,
+                    };
+                    glob.steps.iter().map(single).collect()
+                })
+                .collect(),
+            repeats: bits(&|glob, at| glob.steps.get(at).is_some_and(|s| s.repeats)),
+            ends: bits(&|glob, at| at == glob.steps.len()),
+            accepts_all: bits(&|glob, at| glob.accepts_all_from(at)),
+            spans,
+        };
+        let mut start = product.start.clone();
+        product.close(&mut start);
+        product.start = start;
+        product
+    }
+
+    /// The characters that some group does not rule out at a glance: where all that it waits for is
+    /// single characters, only these.
+    fn possible(&self, state: &[u64], possible: &mut Vec<usize>) {
+        possible.clear();
+        let (groups, _) = self.groups();
+        for group in groups {
+            let mut waited_for = Vec::new();
+            let mut single = true;
+            'group: for automaton in group {
+                let span = self.spans[automaton].clone();
+                for word in span.clone() {
+                    let mut pending = state[word] & !self.ends[word];
+                    while pending != 0 {
+                        let at = (word - span.start) * 64 + pending.trailing_zeros() as usize;
+                        pending &= pending - 1;
+                        match self.singles[automaton][at] {
+                            Some(character) => waited_for.push(character),
+                            None => {
+                                single = false;
+                                break 'group;
+                            }
+                        }
+                    }
+                }
+            }
+            if single && (possible.is_empty() || waited_for.len() < possible.len()) {
+                waited_for.sort_unstable();
+                waited_for.dedup();
+                if waited_for.is_empty() {
+                    return;
+                }
+                *possible = waited_for;
+            }
+        }
+        if possible.is_empty() {
+            possible.extend(0..self.takes.len());
+        }
+    }
+
+    /// Whether each group has an automaton that takes the character here.
+    fn can_step(&self, state: &[u64], character: usize) -> bool {
+        let (mut groups, _) = self.groups();
+        groups.all(|mut group| group.any(|at| self.has(at, state, &self.takes[character])))
+    }
+
+    fn step(&self, state: &[u64], character: usize, next: &mut [u64]) {
+        let takes = &self.takes[character];
+        for span in &self.spans {
+            let mut carry = 0;
+            for at in span.clone() {
+                let taken = state[at] & takes[at];
+                let moving = taken & !self.repeats[at];
+                next[at] = (moving << 1) | carry | (taken & self.repeats[at]);
+                carry = moving >> 63;
+            }
+        }
+        self.close(next);
+    }
+
+    /// A step that repeats may be left at once.
+    fn close(&self, state: &mut [u64]) {
+        for span in &self.spans {
+            loop {
+                let mut changed = false;
+                let mut carry = 0;
+                for at in span.clone() {
+                    let leaving = state[at] & self.repeats[at];
+                    let reached = (leaving << 1) | carry;
+                    carry = leaving >> 63;
+                    changed |= reached & !state[at] != 0;
+                    state[at] |= reached;
+                }
+                if !changed {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Whether one of these automata has one of the marked positions.
+    fn has(&self, automaton: usize, state: &[u64], marked: &[u64]) -> bool {
+        self.spans[automaton]
+            .clone()
+            .any(|at| state[at] & marked[at] != 0)
+    }
+
+    /// The automata of each group, and those of the excluded globs.
+    fn groups(&self) -> (impl Iterator<Item = Range<usize>>, Range<usize>) {
+        let mut first = 0;
+        let sizes = self.problem.any_of.iter().map(|group| group.len());
+        let required: usize = sizes.clone().sum();
+        let groups = sizes.map(move |size| {
+            first += size;
+            first - size..first
+        });
+        (groups, required..self.spans.len())
+    }
+
+    fn accepts(&self, state: &[u64]) -> bool {
+        let (mut groups, mut excluded) = self.groups();
+        groups.all(|mut group| group.any(|at| self.has(at, state, &self.ends)))
+            && !excluded.any(|at| self.has(at, state, &self.ends))
+    }
+
+    /// Whether no continuation is accepted: a group has died, or an excluded glob takes them all.
+    fn is_hopeless(&self, state: &[u64]) -> bool {
+        let (mut groups, mut excluded) = self.groups();
+        groups.any(|mut group| group.all(|at| self.spans[at].clone().all(|word| state[word] == 0)))
+            || excluded.any(|at| self.has(at, state, &self.accepts_all))
+    }
+}
 
 /// The positions of all automata, and the state and character that led here.
 type State = (Vec<u64>, Option<(usize, char)>);
@@ -81,7 +571,7 @@ impl TextProblem {
         self.search(doubts)
     }
 
-    pub(crate) fn globs(&self) -> impl Iterator<Item = &Glob> {
+    fn globs(&self) -> impl Iterator<Item = &Glob> {
         self.any_of
             .iter()
             .flat_map(|group| group.iter())
@@ -211,7 +701,7 @@ fn spell(states: &[State], mut at: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pattern::{Pattern, Reading};
+    use crate::pattern::Reading;
 
     fn glob(text: &str) -> Glob {
         match Glob::new(&Pattern::new(text, Reading::Wildcards, false), false) {
