@@ -144,15 +144,17 @@ fn who_am_i(form: &[u8], caller: &Identity) -> S3Result<S3Response<Body>> {
             "Of STS only GetCallerIdentity is implemented"
         ));
     }
-    // None of the three needs escaping: an account is digits, a name is checked by nobody but us, an
-    // ARN holds both.
-    let answer = format!(
-        "<GetCallerIdentityResponse xmlns=\"{STS}\"><GetCallerIdentityResult>\
-         <Arn>{}</Arn><UserId>{}</UserId><Account>{}</Account>\
-         </GetCallerIdentityResult></GetCallerIdentityResponse>",
-        caller.arn, caller.user_id, caller.account
-    );
-    Ok(xml_answer(StatusCode::OK, answer.into_bytes()))
+    let mut written = Vec::new();
+    xml::Serializer::new(&mut written)
+        .element_with_ns("GetCallerIdentityResponse", STS, |s| {
+            s.element("GetCallerIdentityResult", |s| {
+                s.content("Arn", &caller.arn)?;
+                s.content("UserId", &caller.user_id)?;
+                s.content("Account", &caller.account)
+            })
+        })
+        .map_err(|_| s3_error!(InternalError))?;
+    Ok(xml_answer(StatusCode::OK, written))
 }
 
 fn xml_answer(status: StatusCode, body: Vec<u8>) -> S3Response<Body> {

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use hyper::service::service_fn;
 use hyper::{Method, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{Body, S3Error, s3_error};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,10 +24,12 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::account::Signatures;
-use crate::context::Arrival;
+use crate::context::{Arrival, query_pairs};
 use crate::control::Beside;
 use crate::endpoint::Endpoint;
 
+/// Policies, ACLs and the other documents are far smaller.
+const LARGEST_DOCUMENT: usize = 256 * 1024;
 /// How long requests under way may take to finish when the server stops.
 const LONGEST_GOODBYE: Duration = Duration::from_secs(5);
 
@@ -54,6 +58,11 @@ impl Server {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let address = listener.local_addr()?;
         let mut builder = S3ServiceBuilder::new(endpoint.clone());
+        let mut limits = S3Config::default();
+        limits.xml_max_body_size = LARGEST_DOCUMENT;
+        limits.form_max_fields_size = LARGEST_DOCUMENT;
+        limits.post_object_max_file_size = LARGEST_DOCUMENT as u64;
+        builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(limits))));
         builder.set_auth(Signatures(endpoint.accounts.clone()));
         builder.set_access(endpoint.clone());
         builder.set_route(endpoint.clone());
@@ -122,7 +131,8 @@ impl Edge {
     async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
         let head = request.method() == Method::HEAD;
         let beside = Beside::of(request.method(), request.uri(), request.headers());
-        let mut response = match self.arrival(&request, peer) {
+        let arrival = refuse_large_document(&request).and_then(|()| self.arrival(&request, peer));
+        let mut response = match arrival {
             Ok(arrival) => {
                 let mut request = request.map(Body::from);
                 request.extensions_mut().insert(arrival);
@@ -170,6 +180,25 @@ impl Edge {
             time: self.endpoint.now(),
         })
     }
+}
+
+/// A body that is no object's is a document, and those are small.
+fn refuse_large_document(request: &Request<Incoming>) -> Result<(), S3Error> {
+    let path = request.uri().path().trim_start_matches('/');
+    let of_object = path.split_once('/').is_some_and(|(_, key)| !key.is_empty());
+    let is_document =
+        !of_object || query_pairs(request.uri().query()).any(|(name, _)| name == "acl");
+    let length = request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if is_document && length.is_some_and(|length| length > LARGEST_DOCUMENT) {
+        return Err(s3_error!(
+            MaxMessageLengthExceeded,
+            "Your request was too large."
+        ));
+    }
+    Ok(())
 }
 
 fn refusal(error: S3Error) -> Response<Body> {

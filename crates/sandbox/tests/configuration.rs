@@ -528,6 +528,51 @@ async fn what_is_not_there_answers_501() {
 }
 
 #[tokio::test]
+async fn what_is_too_large_or_deep_is_refused() {
+    let world = start().await;
+    world.bucket("hostile").await;
+    let long = format!(
+        "<AccessControlPolicy>{}</AccessControlPolicy>",
+        " ".repeat(300_000)
+    );
+    let deep = "<a>".repeat(50_000);
+    let nested = "[".repeat(15_000);
+    for (target, body) in [
+        ("/hostile?acl", long.as_str()),
+        ("/hostile?acl", deep.as_str()),
+        ("/hostile?policy", long.as_str()),
+        ("/hostile?policy", nested.as_str()),
+        ("/hostile?publicAccessBlock", deep.as_str()),
+        ("/hostile?tagging", "<Tagging><TagSet>"),
+    ] {
+        let answer = world.send(Caller::Ann, "PUT", target, &[], body).await;
+        assert!(
+            answer.status.is_client_error(),
+            "{target}: {}",
+            answer.status
+        );
+    }
+    let headers = [("x-amz-account-id", OWNER)];
+    let answer = world
+        .send(Caller::Ann, "PUT", ACCOUNT_BLOCK, &headers, &long)
+        .await;
+    assert_eq!(outcome(&answer), "400 EntityTooLarge");
+    let small = Sandbox::start(Config {
+        max_object_bytes: 10,
+        ..config()
+    });
+    let world = World {
+        sandbox: small.await.unwrap(),
+    };
+    world.bucket("small").await;
+    assert_eq!(put(&world, "/small/ten", &[], "0123456789").await, OK);
+    assert_eq!(
+        put(&world, "/small/eleven", &[], "0123456789x").await,
+        "400 EntityTooLarge"
+    );
+}
+
+#[tokio::test]
 async fn changes_are_told_after_they_are_made() {
     let world = start().await;
     let mut changes = world.sandbox.changes();

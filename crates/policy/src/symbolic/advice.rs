@@ -6,7 +6,7 @@ use crate::condition::{Condition, Value};
 use crate::document::{Effect, Policy, Principal, Statement};
 use crate::public::{Advisory, Answer, Verdict, Why};
 
-use super::value::is_narrow;
+use super::atom::is_narrow;
 
 /// Addresses that narrow blocks may admit together before they are called much of the internet: a
 /// quarter of IPv4.

@@ -9,8 +9,9 @@ use crate::bucket::Bucket;
 use crate::document::{Principal, PrincipalClause};
 use crate::key::{self, CallerKind, Key, KeyDomain, KeyNetwork, Presence};
 
+use super::glob::Glob;
 use super::names::{Names, exactly};
-use super::text::{Glob, TextProblem};
+use super::text::TextProblem;
 use super::value::{Domain, Range};
 
 /// What is asked of a configuration.

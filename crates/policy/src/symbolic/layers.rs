@@ -7,10 +7,11 @@ use crate::bucket::{ANONYMOUS_CANONICAL_ID, AUTHENTICATED_USERS, Acl, Bucket, Gr
 use crate::document::{Effect, Policy};
 
 use super::caller::{Callers, Question};
+use super::doubts::{Bound, Doubts};
 use super::names::Names;
 use super::resource::{KeySet, ResourceSet};
-use super::search::{Attempt, Found, Grantees, Part, Permission, Space};
-use super::value::{Bound, Doubts};
+use super::search::{Attempt, Found};
+use super::space::{Grantees, Part, Permission, Space};
 use super::variables::{Chosen, Instance, Instances, Numbered, without_variable_conditions};
 
 /// What a search over one layer came to.

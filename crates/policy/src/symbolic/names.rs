@@ -10,7 +10,7 @@ use crate::document::{Policy, Principal};
 use crate::key::{self, KeyDomain};
 use crate::pattern::Pattern;
 
-use super::text::Glob;
+use super::glob::Glob;
 
 /// Stands for the owner's account where the input does not name it.
 pub(crate) const UNKNOWN_OWNER: &str = "000000000000";

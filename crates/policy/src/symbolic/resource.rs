@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::document::ResourceClause;
 use crate::pattern::{Element, Pattern, repeats, takes};
 
-use super::text::Glob;
+use super::glob::Glob;
 
 /// A resource clause, cut down to one bucket.
 #[derive(Clone, Debug)]

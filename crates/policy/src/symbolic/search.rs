@@ -12,97 +12,29 @@
 //! evaluator by the caller. Complete as long as no doubt is noted: each variable's own solver is
 //! exact, and variables are independent of each other once linked keys are one variable.
 
-use std::cell::OnceCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use crate::action::{ActionSet, ActionTable, ResourceType};
-use crate::bucket::Bucket;
+use crate::action::{ActionTable, ResourceType};
 use crate::condition::{Condition, Operator, Value};
-use crate::document::{ActionClause, PrincipalClause, Statement};
-use crate::key::{self, KeyDomain, LinkedPart};
+use crate::key::{self, KeyDomain};
 use crate::request::{Caller, Context, Request};
 
-use super::caller::{Callers, Environment, Question, Who};
-use super::names::Names;
-use super::resource::{KeySet, ResourceSet};
-use super::text::{Glob, TextProblem, TextSolution};
-use super::value::{Atom, Bound, Domain, Doubts, KeyValue, Range, is_narrow};
-use super::variables::{Choice, Chosen};
+use super::atom::{Atom, is_narrow, lift};
+use super::caller::{Environment, Question, Who};
+use super::doubts::{Bound, Doubts};
+use super::glob::Glob;
+use super::resource::KeySet;
+use super::space::{Grantees, Part, Permission, Space, Test, accompanies};
+use super::text::{TextProblem, TextSolution};
+use super::value::{Domain, KeyValue, Range};
+use super::variables::Chosen;
 
 /// What one way out of a Deny statement costs of the budget, in joint states of automata.
 const STEP_COST: usize = 4;
 
 /// Deny statements that one request may have to escape.
 const DEPTH_BUDGET: usize = 200;
-
-/// Something that lets requests in if no Deny refuses them.
-#[derive(Clone, Debug)]
-pub(crate) struct Permission<'p> {
-    /// The statement or grant, for reasons and witnesses.
-    pub(crate) index: usize,
-    pub(crate) parts: Vec<Part<'p>>,
-}
-
-/// One statement or grant, cut down to one bucket.
-#[derive(Clone, Debug)]
-pub(crate) struct Part<'p> {
-    pub(crate) who: Grantees<'p>,
-    pub(crate) actions: ActionSet,
-    /// The action clause, to test names that the table does not have.
-    pub(crate) clause: Option<&'p ActionClause>,
-    pub(crate) resources: ResourceSet,
-    pub(crate) tests: Vec<Test<'p>>,
-    pub(crate) understood: bool,
-}
-
-/// To whom a part applies.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Grantees<'p> {
-    Clause(&'p PrincipalClause),
-    Everyone,
-    SignedOnly,
-    AnonymousOnly,
-}
-
-/// A condition and the variable that it is about.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Test<'p> {
-    condition: &'p Condition,
-    variable: usize,
-    part: Option<LinkedPart>,
-}
-
-/// A condition key, together with the keys that repeat a part of it.
-#[derive(Clone, Debug)]
-struct Variable {
-    key: String,
-    /// The used keys that it stands for.
-    members: Vec<(String, Option<LinkedPart>)>,
-    /// How the policies test it, if the table does not know it.
-    untabled: KeyDomain,
-}
-
-/// Permissions and Deny statements over the same variables.
-#[derive(Debug)]
-pub(crate) struct Space<'p> {
-    pub(crate) bucket: &'p Bucket,
-    pub(crate) names: &'p Names,
-    pub(crate) permissions: Vec<Permission<'p>>,
-    pub(crate) denies: Vec<(usize, Part<'p>)>,
-    variables: Vec<Variable>,
-    /// Keys whose value is chosen beforehand: policy variables, the access point.
-    fixed: Vec<Choice>,
-    /// For the headline and the literal flags, and for AWS's policy status.
-    kinds: (OnceCell<Vec<Kind>>, OnceCell<Vec<Kind>>),
-}
-
-/// The group of an action: by the keys that accompany it, and by all that tells it apart.
-#[derive(Clone, Copy, Debug)]
-struct Kind {
-    keys: usize,
-    whole: usize,
-}
 
 /// A request that was found.
 #[derive(Clone, Debug)]
@@ -134,201 +66,6 @@ enum Asked<'a> {
     Unsupported(&'a str, ResourceType),
 }
 
-impl<'p> Space<'p> {
-    pub(crate) fn new(bucket: &'p Bucket, names: &'p Names, fixed: Vec<Choice>) -> Space<'p> {
-        let mut space = Space {
-            bucket,
-            names,
-            permissions: Vec::new(),
-            denies: Vec::new(),
-            variables: Vec::new(),
-            fixed: Vec::new(),
-            kinds: Default::default(),
-        };
-        for (key, chosen) in fixed {
-            space.variable(&key, None);
-            space.fixed.push((key, chosen));
-        }
-        space
-    }
-
-    /// A statement, cut down to resources that `bucket_arn` and `object_prefix` begin.
-    pub(crate) fn part(
-        &mut self,
-        statement: &'p Statement,
-        bucket_arn: &str,
-        object_prefix: &str,
-    ) -> Part<'p> {
-        let tests = statement
-            .conditions
-            .iter()
-            .map(|condition| {
-                let (variable, part) = self.variable(&condition.key, Some(condition));
-                Test {
-                    condition,
-                    variable,
-                    part,
-                }
-            })
-            .collect();
-        Part {
-            who: Grantees::Clause(&statement.principal),
-            actions: statement.action.known,
-            clause: Some(&statement.action),
-            resources: ResourceSet::new(&statement.resource, bucket_arn, object_prefix),
-            tests,
-            understood: statement.not_understood.is_empty(),
-        }
-    }
-
-    /// The variable of a key, and which part of it the key is.
-    fn variable(
-        &mut self,
-        name: &str,
-        condition: Option<&Condition>,
-    ) -> (usize, Option<LinkedPart>) {
-        let linked = key::lookup(name).and_then(|key| key.linked.as_ref());
-        let (key, part) = match linked {
-            Some(linked) => (linked.to.as_str(), Some(linked.part)),
-            None => (name, None),
-        };
-        let at = match self.variables.iter().position(|v| v.key == key) {
-            Some(at) => at,
-            None => {
-                self.variables.push(Variable {
-                    key: key.to_owned(),
-                    members: Vec::new(),
-                    untabled: KeyDomain::Untested,
-                });
-                self.variables.len() - 1
-            }
-        };
-        let variable = &mut self.variables[at];
-        if !variable.members.iter().any(|(member, _)| member == name) {
-            variable.members.push((name.to_owned(), part));
-        }
-        if let Some(tested) = condition.and_then(tested_as) {
-            variable.untabled = match variable.untabled {
-                KeyDomain::Untested => tested,
-                before if before == tested => tested,
-                _ => KeyDomain::Text,
-            };
-        }
-        (at, part)
-    }
-
-    /// Groups the actions by what tells them apart here: the keys that accompany them, what they act
-    /// on, and the Deny statements that speak of them.
-    fn kinds(&self, question: Question) -> &[Kind] {
-        let cell = if question == Question::AwsStatus {
-            &self.kinds.1
-        } else {
-            &self.kinds.0
-        };
-        cell.get_or_init(|| {
-            let table = ActionTable::get();
-            let mut keys: HashMap<Vec<bool>, usize> = HashMap::new();
-            let mut whole: HashMap<(usize, bool, Vec<bool>), usize> = HashMap::new();
-            table
-                .iter()
-                .map(|(action, entry)| {
-                    let carried: Vec<bool> = self
-                        .variables
-                        .iter()
-                        .map(|v| accompanies(question, v, action))
-                        .collect();
-                    let next = keys.len();
-                    let carried = *keys.entry(carried).or_insert(next);
-                    let denied = self
-                        .denies
-                        .iter()
-                        .map(|(_, deny)| deny.actions.contains(action))
-                        .collect();
-                    let on_object = entry.resource == ResourceType::Object;
-                    let next = whole.len();
-                    let whole = *whole.entry((carried, on_object, denied)).or_insert(next);
-                    Kind {
-                        keys: carried,
-                        whole,
-                    }
-                })
-                .collect()
-        })
-    }
-
-    /// Finds a request that one of the permissions lets in and no Deny refuses.
-    pub(crate) fn find(
-        &self,
-        question: Question,
-        callers: Callers,
-        bound: Bound,
-        doubts: &mut Doubts,
-        attempts: &mut Vec<Attempt>,
-    ) -> Option<Found> {
-        attempts.resize(self.permissions.len(), Attempt::default());
-        let keys: Vec<&str> = self
-            .variables
-            .iter()
-            .flat_map(|v| v.members.iter().map(|(name, _)| name.as_str()))
-            .collect();
-        let parts = || self.permissions.iter().flat_map(|p| &p.parts);
-        let clauses = parts()
-            .chain(self.denies.iter().map(|(_, d)| d))
-            .filter_map(|p| match p.who {
-                Grantees::Clause(clause) => Some(clause),
-                _ => None,
-            });
-        let needs_signed = parts().any(|p| matches!(p.who, Grantees::SignedOnly));
-        let environments = Environment::all(
-            question,
-            callers,
-            self.bucket,
-            self.names,
-            &keys,
-            clauses,
-            needs_signed,
-        );
-        for environment in &environments {
-            let mut search = Search::new(self, question, environment, bound, doubts);
-            for (permission, attempt) in self.permissions.iter().zip(attempts.iter_mut()) {
-                if let Some(found) = search.permission(permission, attempt) {
-                    return Some(found);
-                }
-            }
-        }
-        None
-    }
-}
-
-/// Whether a request of the action can carry a key.
-fn accompanies(question: Question, variable: &Variable, action: usize) -> bool {
-    question == Question::AwsStatus
-        || key::accompanies(&variable.key, &ActionTable::get().action(action).keys)
-}
-
-/// How a condition reads a key that the table does not know.
-fn tested_as(condition: &Condition) -> Option<KeyDomain> {
-    use Operator as O;
-    Some(match condition.operator {
-        O::Null => return None,
-        O::Bool => KeyDomain::Bool,
-        O::NumericEquals
-        | O::NumericNotEquals
-        | O::NumericLessThan
-        | O::NumericLessThanEquals
-        | O::NumericGreaterThan
-        | O::NumericGreaterThanEquals => KeyDomain::Number,
-        O::DateEquals
-        | O::DateNotEquals
-        | O::DateLessThan
-        | O::DateLessThanEquals
-        | O::DateGreaterThan
-        | O::DateGreaterThanEquals => KeyDomain::Date,
-        O::IpAddress | O::NotIpAddress => KeyDomain::Address,
-        _ => KeyDomain::Text,
-    })
-}
-
 /// What came of one action of one permission.
 enum Outcome {
     Found(Box<Found>),
@@ -345,7 +82,7 @@ struct Refusal<'s, 'p> {
 }
 
 /// One search in one environment.
-struct Search<'s, 'p> {
+pub(crate) struct Search<'s, 'p> {
     space: &'s Space<'p>,
     question: Question,
     environment: &'s Environment,
@@ -365,7 +102,7 @@ struct State<'p> {
 }
 
 impl<'s, 'p> Search<'s, 'p> {
-    fn new(
+    pub(crate) fn new(
         space: &'s Space<'p>,
         question: Question,
         environment: &'s Environment,
@@ -438,14 +175,18 @@ impl<'s, 'p> Search<'s, 'p> {
                 if let Some(Range::Text { problem, .. }) = &mut domain.present {
                     problem
                         .any_of
-                        .push(super::value::lift(&Glob::exactly(value), part).into());
+                        .push(lift(&Glob::exactly(value), part).into());
                 }
                 domain.absent = false;
             }
         }
     }
 
-    fn permission(&mut self, permission: &Permission<'p>, attempt: &mut Attempt) -> Option<Found> {
+    pub(crate) fn permission(
+        &mut self,
+        permission: &Permission<'p>,
+        attempt: &mut Attempt,
+    ) -> Option<Found> {
         let table = ActionTable::get();
         if !permission.parts.iter().all(|part| self.takes_caller(part)) {
             return None;
@@ -474,22 +215,27 @@ impl<'s, 'p> Search<'s, 'p> {
             return Some(found);
         }
         attempt.has_action |= !actions.is_empty();
-        let kinds = self.space.kinds(self.question);
         let mut tried: Vec<usize> = Vec::new();
         // Where the permission's own conditions fail, they fail for every action with these keys.
         let mut failed: Vec<usize> = Vec::new();
-        for &action in table.by_interest() {
-            if !actions.contains(action) {
-                continue;
-            }
-            let kind = kinds[action];
-            if tried.contains(&kind.whole) || failed.contains(&kind.keys) {
-                continue;
+        let wanted = table
+            .by_interest()
+            .iter()
+            .filter(|action| actions.contains(**action));
+        for (nth, &action) in wanted.enumerate() {
+            if nth > 0 {
+                let kind = self.space.kinds(self.question)[action];
+                if tried.contains(&kind.whole) || failed.contains(&kind.keys) {
+                    continue;
+                }
             }
             match self.request(permission, Asked::Known(action), attempt) {
                 Outcome::Found(found) => return Some(*found),
-                Outcome::Unsatisfiable => failed.push(kind.keys),
-                Outcome::Nothing => tried.push(kind.whole),
+                _ if actions.len() == 1 => {}
+                Outcome::Unsatisfiable => {
+                    failed.push(self.space.kinds(self.question)[action].keys);
+                }
+                Outcome::Nothing => tried.push(self.space.kinds(self.question)[action].whole),
             }
         }
         None

@@ -7,8 +7,8 @@ use crate::document::{Effect, Policy, Statement};
 use crate::evaluate::{Matches, statement_matches};
 use crate::request::{Caller, Request};
 
+use super::atom::is_narrow;
 use super::names::{Names, account_of};
-use super::value::is_narrow;
 
 /// Whether nobody that the configuration names sends the request.
 pub(crate) fn is_from_stranger(request: &Request, names: &Names) -> bool {

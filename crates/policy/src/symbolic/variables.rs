@@ -18,8 +18,8 @@ use crate::pattern::{Element, Pattern};
 use crate::request::Context;
 
 use super::caller::{Environment, Network, PrincipalType, Who};
+use super::doubts::{Bound, Doubts};
 use super::names::{Names, UNKNOWN_ORGANIZATION, UNKNOWN_OWNER};
-use super::value::{Bound, Doubts};
 
 /// Combinations of values that are tried.
 const COMBINATION_BUDGET: usize = 256;

@@ -125,6 +125,10 @@ impl Demo {
             (format!("curl -i {endpoint}/invoices"), "403 AccessDenied"),
             (format!("{us} scan"), "everything is closed"),
             (
+                format!("{us} explain hr-records"),
+                "it looks open, and why it is not",
+            ),
+            (
                 format!("{us} undo --journal {journal} ID"),
                 "with an ID from above: open again, and closed again",
             ),
