@@ -122,38 +122,55 @@ fn canonical_statement(policy: &Policy, at: usize) -> String {
         .and_then(|s| policy.text.get(s.span.clone()));
     let text = text.unwrap_or_default();
     match crate::input::parse_json(text) {
-        Some(node) => canonical(&node, true),
+        Some(node) => canonical(&node, Place::Statement),
         // The parser read this very text, so it is JSON; its bytes stand for it all the same.
         None => text.to_owned(),
     }
 }
 
+/// What a value is, which decides how it is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// The statement itself: its `Sid` is left out.
+    Statement,
+    /// Names of actions, whose case does not matter.
+    Actions,
+    /// Anything else.
+    Elsewhere,
+}
+
 /// One line of JSON: members and lists sorted, a list of one as its element.
-fn canonical(node: &Node, statement: bool) -> String {
+fn canonical(node: &Node, place: Place) -> String {
     match &node.kind {
         Kind::Mapping(members) => {
             let mut parts: Vec<String> = members
                 .iter()
-                .filter(|(name, _)| !(statement && name == "Sid"))
+                .filter(|(name, _)| !(place == Place::Statement && name == "Sid"))
                 .map(|(name, value)| {
-                    let mut value = canonical(value, false);
-                    if statement && (name == "Action" || name == "NotAction") {
-                        value = value.to_ascii_lowercase();
-                    }
-                    format!("{}:{value}", serde_json::Value::from(name.as_str()))
+                    let actions = name == "Action" || name == "NotAction";
+                    let inner = if place == Place::Statement && actions {
+                        Place::Actions
+                    } else {
+                        Place::Elsewhere
+                    };
+                    let name = serde_json::Value::from(name.as_str());
+                    format!("{name}:{}", canonical(value, inner))
                 })
                 .collect();
             parts.sort();
             format!("{{{}}}", parts.join(","))
         }
         Kind::Sequence(elements) => {
-            let mut parts: Vec<String> = elements.iter().map(|e| canonical(e, false)).collect();
+            let mut parts: Vec<String> = elements.iter().map(|e| canonical(e, place)).collect();
             parts.sort();
             parts.dedup();
             match parts.as_slice() {
                 [one] => one.clone(),
                 parts => format!("[{}]", parts.join(",")),
             }
+        }
+        Kind::String(text) if place == Place::Actions => {
+            serde_json::Value::from(text.to_ascii_lowercase()).to_string()
         }
         Kind::String(text) => serde_json::Value::from(text.as_str()).to_string(),
         Kind::Number(text) => text.clone(),

@@ -83,6 +83,25 @@ fn what_is_wrong_with_one_bucket_never_stops_the_others() {
 }
 
 #[test]
+fn a_member_that_stands_twice_is_said() {
+    let out = read(r#"{"bucket": "a", "policy": null, "policy": "unknown"}"#);
+    assert!(out.starts_with("a: policy=unknown "), "{out}");
+    assert!(
+        out.contains("problem: f:1: bucket a: \"policy\" stands twice"),
+        "{out}"
+    );
+}
+
+#[test]
+fn documents_may_be_yaml() {
+    let out = read("bucket: a\nacl:\n  - {grantee: AllUsers, permission: READ}\npolicy: ~\n");
+    assert!(
+        out.starts_with("a: policy=none acl=[AllUsers:READ]"),
+        "{out}"
+    );
+}
+
+#[test]
 fn a_policy_alone_names_its_buckets() {
     let reading = input::read(POLICY.as_bytes(), "f", &options()).unwrap();
     assert_eq!(reading.kind, Kind::Policy);

@@ -339,3 +339,27 @@ fn the_table_lists_the_worst_first_and_aligns() {
     let corpus = render(&Estate::corpus(), Format::Table);
     assert!(corpus.contains("… and 69 closed; --full lists them"));
 }
+
+#[test]
+fn a_long_name_does_not_make_every_line_long() {
+    let text = format!(
+        "[{{\"bucket\": \"{}\", \"acl\": [], \"policy\": null}}, {{\"bucket\": \"b\", \"acl\": [], \"policy\": null}}]",
+        "x".repeat(100_000)
+    );
+    let table = render(&Estate::of(&text, "f"), Format::Table);
+    assert!(table.lines().all(|line| line.chars().count() < 300));
+}
+
+#[test]
+fn the_table_and_the_explanation_read_as_follows() {
+    let estate = Estate::small();
+    let mut text = render(&estate, Format::Table);
+    for assessment in &estate.assessments {
+        text.push_str("\n----------------\n\n");
+        text.push_str(&compliance::report::explain::render(
+            assessment,
+            compliance::report::explain::Setting::default(),
+        ));
+    }
+    insta::assert_snapshot!(text);
+}

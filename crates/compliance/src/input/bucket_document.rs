@@ -77,6 +77,14 @@ fn bucket(
         problems,
     };
 
+    if let Some(member) = node.repeated() {
+        // Readers of JSON differ in which one they take, so somebody is deceived.
+        part.wrong(
+            format!("{member:?} stands twice in the document; the last one is taken"),
+            node.line,
+        );
+    }
+
     let found = &mut input.bucket;
     found.partition = match node.get_str("partition") {
         Some(partition) => partition.to_owned(),

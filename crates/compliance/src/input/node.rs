@@ -63,6 +63,13 @@ impl Node {
             .map(|(_, value)| value)
     }
 
+    /// A name that stands twice in the object.
+    pub(crate) fn repeated(&self) -> Option<&str> {
+        let mut seen = std::collections::HashSet::new();
+        let mut names = self.members().iter().map(|(name, _)| name.as_str());
+        names.find(|name| !seen.insert(*name))
+    }
+
     /// The first of several spellings that is there.
     pub(crate) fn get_any(&self, names: &[&str]) -> Option<&Node> {
         names.iter().find_map(|name| self.get(name))

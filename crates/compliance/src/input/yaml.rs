@@ -13,7 +13,8 @@ use super::node::{Kind, Node};
 /// How many values a document may have, aliases expanded.
 const MAX_NODES: usize = 1_000_000;
 
-/// Reads the first document of a text.
+/// Reads a text that is one document. More of them are refused, not passed over: what is not read is
+/// not judged either.
 pub(crate) fn parse(text: &str) -> Result<Node, Syntax> {
     let mut builder = Builder {
         parser: Parser::new_from_str(text),
@@ -24,7 +25,11 @@ pub(crate) fn parse(text: &str) -> Result<Node, Syntax> {
         match builder.next()? {
             (Event::StreamStart | Event::DocumentStart(_) | Event::Nothing, _) => {}
             (Event::StreamEnd | Event::DocumentEnd, _) => return Ok(Node::new(Kind::Null)),
-            (event, span) => return builder.value(event, span, 0),
+            (event, span) => {
+                let node = builder.value(event, span, 0)?;
+                builder.end()?;
+                return Ok(node);
+            }
         }
     }
 }
@@ -50,6 +55,21 @@ impl<'a> Builder<'a> {
                 line: 1,
                 column: 1,
             }),
+        }
+    }
+
+    fn end(&mut self) -> Result<(), Syntax> {
+        loop {
+            match self.next()? {
+                (Event::StreamEnd, _) => return Ok(()),
+                (Event::DocumentStart(_), span) => {
+                    return Err(wrong(
+                        span,
+                        "a second document follows; one document per file",
+                    ));
+                }
+                _ => {}
+            }
         }
     }
 
@@ -235,6 +255,13 @@ mod tests {
     #[test]
     fn what_is_not_yaml_is_named_with_its_place() {
         assert_eq!(parse("a: b\n  c: [").unwrap_err().line, 2);
+        assert!(
+            parse("a: 1\n---\nb: 2")
+                .unwrap_err()
+                .message
+                .contains("second document")
+        );
+        assert!(parse("---\na: 1\n...\n").is_ok());
         assert!(parse("a: *nowhere").is_err());
         assert!(parse("a: &a [*a]").is_err());
         let deep = "[".repeat(5_000);

@@ -127,11 +127,11 @@ pub(super) fn to_try(
 ) -> Option<Try> {
     let request = &witness.request;
     let action = request.action.split_once(':').map(|(_, name)| name)?;
+    let arn = format!("arn:{}:s3:::{}", bucket.partition, bucket.name);
     let key = request
         .resource
-        .split_once(":::")
-        .and_then(|(_, path)| path.split_once('/'))
-        .map(|(_, key)| key);
+        .strip_prefix(&arn)
+        .and_then(|path| path.strip_prefix('/'));
     match &request.caller {
         Caller::Anonymous => curl(bucket, region, endpoint, witness, action, key),
         Caller::Principal(_) => Some(aws_cli(bucket, region, endpoint, witness, action, key)),
@@ -211,11 +211,15 @@ fn address(bucket: &Bucket, region: Option<&str>, endpoint: Option<&str>, scheme
         Some(region) => format!("s3.{region}.{domain}"),
         None => format!("s3.{domain}"),
     };
-    // A name with dots is not covered by the certificate of its own host.
-    if bucket.name.contains('.') && scheme == "https" {
-        format!("{scheme}://{host}/{name}/")
-    } else {
+    // A name with dots is not covered by the certificate of its own host, and old names fit no host.
+    let is_host = bucket
+        .name
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if is_host && !bucket.name.is_empty() {
         format!("{scheme}://{name}.{host}/")
+    } else {
+        format!("{scheme}://{host}/{name}/")
     }
 }
 

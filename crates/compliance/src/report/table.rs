@@ -3,12 +3,14 @@
 use std::fmt::Write;
 
 use policy::public::Access;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::describe::{self, visible};
 use super::{Report, Standing};
 use crate::assessment::Assessment;
 
+/// How wide a cell may be: a long name must not make every line long.
+const WIDEST: usize = 100;
 /// How many buckets are listed in full when nobody asks for everything.
 const FEW: usize = 20;
 
@@ -62,9 +64,26 @@ struct Cell {
 
 fn cell(paint: Paint, text: impl Into<String>) -> Cell {
     Cell {
-        text: text.into(),
+        text: shortened(text.into(), WIDEST),
         paint,
     }
+}
+
+/// A text of at most so many columns.
+fn shortened(text: String, widest: usize) -> String {
+    if text.width() <= widest {
+        return text;
+    }
+    let mut width = 0;
+    let mut short: String = text
+        .chars()
+        .take_while(|c| {
+            width += c.width().unwrap_or(0);
+            width < widest
+        })
+        .collect();
+    short.push('…');
+    short
 }
 
 pub(super) fn render(report: &Report<'_>, style: Style) -> String {
@@ -114,7 +133,11 @@ fn row(standing: Standing, assessment: &Assessment) -> [Cell; 5] {
         cell(Paint::Dim, visible(account)),
         access(standing, &verdict.read),
         access(standing, &verdict.write),
-        cell(Paint::None, story(standing, assessment)),
+        // The last column may be as long as it needs to be understood.
+        Cell {
+            text: shortened(story(standing, assessment), 4 * WIDEST),
+            paint: Paint::None,
+        },
     ]
 }
 
