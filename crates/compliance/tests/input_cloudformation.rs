@@ -139,6 +139,29 @@ fn a_policy_written_in_json_keeps_its_own_text() {
 }
 
 #[test]
+fn what_only_cloudformation_expands_is_said() {
+    let json = r#"{"Resources": {
+  "Fn::ForEach::Buckets": ["Name", ["a", "b"], {"${Name}": {"Type": "AWS::S3::Bucket"}}],
+  "M": {"Type": "Acme::S3::Bucket::MODULE"},
+  "B": {"Type": "AWS::S3::Bucket", "Properties": {"Fn::Transform": {"Name": "AWS::Include"}}},
+  "C": {"Type": "AWS::S3::Bucket", "Properties": {"Fn::If": ["X", {}, {}]}}}}"#;
+    let out = read(json);
+    assert!(
+        out.contains("problem: f:2: Resources.Fn::ForEach::Buckets is expanded"),
+        "{out}"
+    );
+    assert!(
+        out.contains("problem: f:3: Resources.M is expanded"),
+        "{out}"
+    );
+    for bucket in ["B", "C"] {
+        let later =
+            format!("bucket=later(Resources.{bucket}.Properties.PublicAccessBlockConfiguration)");
+        assert!(out.contains(&later), "{out}");
+    }
+}
+
+#[test]
 fn cyclic_and_costly_functions_end() {
     let mut text = "Conditions:\n  A: !Condition B\n  B: !Condition A\nResources:\n  X:\n    Type: AWS::S3::Bucket\n    Condition: A\n    Properties:\n".to_owned();
     text += "      BucketName: ";

@@ -142,6 +142,13 @@ fn the_accounts_block_in_the_same_file_applies() {
 }
 
 #[test]
+fn a_message_without_its_item_says_so() {
+    let text = r#"{"messageType": "OversizedConfigurationItemChangeNotification",
+        "configurationItemSummary": {"resourceType": "AWS::S3::Bucket", "resourceId": "a"}}"#;
+    assert!(read(text).contains("too large"), "{}", read(text));
+}
+
+#[test]
 fn gzip_files_are_read() {
     let history = format!(
         r#"{{"fileVersion": "1.0", "configurationItems": [{}]}}"#,

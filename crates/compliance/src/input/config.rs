@@ -26,11 +26,22 @@ pub(super) fn is_item(node: &Node) -> bool {
         || node.get("configurationItem").is_some()
         || node.get("invokingEvent").is_some()
         || node.get("configurationItems").is_some()
+        || node.get("configurationItemSummary").is_some()
 }
 
 /// Reads a file that is one item, or one message.
 pub(super) fn read_one(reader: &Reader<'_>, node: &Node) -> Reading {
     let mut items = Items::new(reader);
+    if node.get("configurationItemSummary").is_some() {
+        items.problems.push(
+            Problem::of_file(
+                reader.file,
+                "the message says of an item that it is too large to be in it",
+            )
+            .hint("fetch the item: `aws configservice get-resource-config-history`"),
+        );
+        return items.finish();
+    }
     for item in carried(node) {
         items.take(&item);
     }

@@ -38,6 +38,7 @@ pub(super) fn read(reader: &Reader<'_>, template: &Node) -> Reading {
         problems: Vec::new(),
     };
     let resources = template.get("Resources").map(Node::members);
+    stack.unexpanded(resources.unwrap_or_default());
     let present = |kind: &'static str| {
         resources
             .unwrap_or_default()
@@ -69,6 +70,26 @@ struct Stack<'a> {
 }
 
 impl Stack<'_> {
+    /// Says what CloudFormation would turn into resources that nobody has looked at here.
+    fn unexpanded(&mut self, resources: &[(String, Node)]) {
+        for (name, resource) in resources {
+            let kind = resource.get_str("Type").unwrap_or_default();
+            let expands = name.starts_with("Fn::") || kind.ends_with("::MODULE");
+            if expands {
+                self.problems.push(
+                    Problem {
+                        line: Some(resource.line).filter(|line| *line > 0),
+                        ..Problem::of_file(
+                            self.reader.file,
+                            format!("Resources.{name} is expanded by CloudFormation only, and was not looked at"),
+                        )
+                    }
+                    .hint("check the processed template: `aws cloudformation get-template --template-stage Processed`"),
+                );
+            }
+        }
+    }
+
     fn bucket(&mut self, id: &str, resource: &Node) {
         let name = self.resolver.bucket_name(id);
         let empty = Node::new(super::node::Kind::Mapping(Vec::new()));
@@ -112,8 +133,12 @@ impl Stack<'_> {
         name: &str,
         read: impl FnOnce(&Node) -> Found<T>,
     ) -> Option<Observed<T>> {
-        let node = properties.get(name)?;
         let address = format!("Resources.{id}.Properties.{name}");
+        if self.resolver.is_call(properties) || properties.get("Fn::Transform").is_some() {
+            // Whatever the property will be, a macro or a function decides it.
+            return Some(Observed::Unknown(Unread::KnownLater { attribute: address }));
+        }
+        let node = properties.get(name)?;
         match self.resolver.resolve(node, &address) {
             Ok(None) => None,
             Ok(Some(node)) if node.is_null() => None,

@@ -110,6 +110,11 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    /// Whether a value is a function's.
+    pub(super) fn is_call(&self, node: &Node) -> bool {
+        call(node).is_some()
+    }
+
     /// A property's value, every function in it resolved.
     pub(super) fn resolve(&self, node: &Node, address: &str) -> Resolved {
         self.calls.set(0);

@@ -82,6 +82,13 @@ pub(super) fn read(reader: &Reader<'_>, node: &Node) -> Reading {
         });
     }
     estate.account_block();
+    let says = |name: &str, value: bool| node.get(name).and_then(Node::as_bool) == Some(value);
+    if says("errored", true) || says("complete", false) {
+        estate.problems.push(Problem::of_file(
+            reader.file,
+            "the plan is not complete: what it leaves out was not looked at",
+        ));
+    }
     Reading {
         kind: Kind::Terraform,
         buckets: estate.buckets,
