@@ -5,6 +5,7 @@ use policy::action::AccessClass;
 use serde_json::{Value, json};
 
 use super::Report;
+use super::describe::json_text;
 use super::finding::{Finding, findings};
 use crate::rules::ComplianceType;
 
@@ -15,9 +16,7 @@ pub(super) fn render(report: &Report<'_>) -> String {
     let list: Vec<Value> = findings(report)
         .map(|finding| asff(report, &finding))
         .collect();
-    let mut text = serde_json::to_string_pretty(&list).unwrap_or_default();
-    text.push('\n');
-    text
+    json_text(&list)
 }
 
 fn asff(report: &Report<'_>, finding: &Finding<'_>) -> Value {

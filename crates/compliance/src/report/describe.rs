@@ -296,13 +296,37 @@ pub(super) fn layer(layer: NotConsidered) -> (&'static str, &'static str) {
     }
 }
 
+/// Whether a character does not show as what it is: it controls a terminal, is not seen, or changes
+/// the direction of writing.
+fn hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// A value as indented JSON that is safe on a terminal: whatever does not show as what it is, is
+/// escaped. JSON lets some of it through, such as the control characters from U+007F to U+009F.
+pub(super) fn json_text(value: &impl serde::Serialize) -> String {
+    // What the reports hold always serializes: texts, numbers, and lists and objects of them.
+    let plain = serde_json::to_string_pretty(value).unwrap_or_default();
+    let mut text = String::with_capacity(plain.len() + 1);
+    let mut units = [0; 2];
+    for c in plain.chars() {
+        // Outside texts the only such character is the line feed of the layout.
+        if c != '\n' && hidden(c) {
+            for unit in c.encode_utf16(&mut units) {
+                let _ = write!(text, "\\u{unit:04x}");
+            }
+        } else {
+            text.push(c);
+        }
+    }
+    text.push('\n');
+    text
+}
+
 /// A text with everything made visible that a terminal or a reader would not show as it is: control
 /// characters, and the marks that change the direction of writing.
 pub fn visible(text: &str) -> Cow<'_, str> {
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
     if !text.contains(hidden) {
         return Cow::Borrowed(text);
     }
@@ -326,5 +350,12 @@ mod tests {
         assert_eq!(visible("plain-bücket"), "plain-bücket");
         assert_eq!(visible("a\u{1b}[31mb\n"), "a\\u{1b}[31mb\\u{a}");
         assert_eq!(visible("a\u{202e}b"), "a\\u{202e}b");
+        let text = "\u{1b}\u{7f}\u{9b}\u{202e}é";
+        let json = json_text(&[text]);
+        assert!(!json.contains(|c| c != '\n' && hidden(c)), "{json:?}");
+        assert_eq!(
+            serde_json::from_str::<[String; 1]>(&json).ok(),
+            Some([text.to_owned()])
+        );
     }
 }

@@ -152,10 +152,7 @@ pub(super) fn render(report: &Report<'_>) -> String {
             })
             .collect(),
     };
-    // Texts, numbers and lists of them always serialize.
-    let mut text = serde_json::to_string_pretty(&output).unwrap_or_default();
-    text.push('\n');
-    text
+    describe::json_text(&output)
 }
 
 fn bucket<'a>(report: &Report<'_>, assessment: &'a Assessment) -> BucketOutput<'a> {

@@ -5,6 +5,7 @@ use policy::action::AccessClass;
 use serde_json::{Value, json};
 
 use super::Report;
+use super::describe::json_text;
 use super::finding::{Finding, findings};
 use crate::rules::ComplianceType;
 
@@ -12,9 +13,7 @@ pub(super) fn render(report: &Report<'_>) -> String {
     let events: Vec<Value> = findings(report)
         .map(|finding| event(report, &finding))
         .collect();
-    let mut text = serde_json::to_string_pretty(&events).unwrap_or_default();
-    text.push('\n');
-    text
+    json_text(&events)
 }
 
 fn event(report: &Report<'_>, finding: &Finding<'_>) -> Value {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Report;
+use super::describe::json_text;
 use super::finding::{Finding, findings};
 use crate::input::Problem;
 use crate::rules;
@@ -35,9 +36,7 @@ pub(super) fn render(report: &Report<'_>) -> String {
             "results": results,
         }],
     });
-    let mut text = serde_json::to_string_pretty(&log).unwrap_or_default();
-    text.push('\n');
-    text
+    json_text(&log)
 }
 
 fn utc(at: jiff::Timestamp) -> String {
