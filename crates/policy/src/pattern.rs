@@ -18,12 +18,16 @@ pub enum Element {
     /// Exactly one character other than `:` (a `?` within one part of an ARN).
     AnyCharWithinArnPart,
     /// `${key}` or `${key, 'default'}`: the value that the request has for a condition key.
-    Variable {
-        /// The key, in lower case.
-        key: String,
-        /// The text that stands in when the request has no value.
-        default: Option<String>,
-    },
+    Variable(Box<Variable>),
+}
+
+/// A policy variable. Boxed in [`Element`], so that the plain characters of a pattern stay small.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Variable {
+    /// The key, in lower case.
+    pub key: String,
+    /// The text that stands in when the request has no value.
+    pub default: Option<String>,
 }
 
 /// How a text of a policy is to be read.
@@ -162,7 +166,7 @@ impl Pattern {
     /// The keys of its policy variables.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
         self.elements.iter().filter_map(|e| match e {
-            Element::Variable { key, .. } => Some(key.as_str()),
+            Element::Variable(variable) => Some(variable.key.as_str()),
             _ => None,
         })
     }
@@ -190,11 +194,11 @@ impl Pattern {
         let mut elements = Vec::with_capacity(self.elements.len());
         for element in &self.elements {
             match element {
-                Element::Variable { key, default } => {
-                    let value = match context.get(key) {
+                Element::Variable(variable) => {
+                    let value = match context.get(&variable.key) {
                         Some([value]) => value.as_str(),
                         Some(_) => return None,
-                        None => default.as_deref()?,
+                        None => variable.default.as_deref()?,
                     };
                     elements.extend(value.chars().map(Element::Char));
                 }
@@ -243,10 +247,10 @@ fn variable(chars: &[char], at: usize) -> Option<(Element, usize)> {
                 }
                 None => (inside.as_str(), None),
             };
-            Element::Variable {
+            Element::Variable(Box::new(Variable {
                 key: key.trim().to_ascii_lowercase(),
                 default,
-            }
+            }))
         }
     };
     Some((element, close + 1))
