@@ -18,6 +18,9 @@ use policy::bucket::Enforcement;
 use crate::dialect;
 use crate::store::Store;
 
+/// How long another store is waited for when it is asked whose the credentials are; it need not know.
+const STS_PATIENCE: Duration = Duration::from_secs(5);
+
 /// What the user said about where to look.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectOptions {
@@ -226,7 +229,8 @@ impl Store {
             identity.enforcement = dialect::enforcement(|name| headers.get(name));
             if identity.enforcement == Enforcement::Aws {
                 // Emulators of AWS have STS at the same endpoint; another store answers anything.
-                identity.account = store.caller().await.unwrap_or_default();
+                let caller = tokio::time::timeout(STS_PATIENCE, store.caller()).await;
+                identity.account = caller.ok().and_then(Result::ok).flatten();
             }
         } else {
             let caller = pace

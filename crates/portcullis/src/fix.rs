@@ -195,6 +195,11 @@ async fn fix(args: &FixArgs) -> Result<ExitStatus, Failure> {
         }
         return Ok(status(planned.iter().any(Planned::is_open), incomplete));
     }
+    if let Some(end) = &swept.ended_by {
+        let mut failure = ended(end);
+        failure.message.push_str("; nothing was changed");
+        return Err(failure);
+    }
     if changing.len() > args.max_changes {
         return Err(Failure::usage(format!(
             "{} buckets would be changed, more than --max-changes {}; nothing was changed",

@@ -419,3 +419,48 @@ fn an_unknown_id_is_refused_before_any_call() {
     let said = scene.check(&["undo", "20260101T000000Z-00000000"], 2);
     assert!(said.contains("knows no remediation"), "{said}");
 }
+
+#[test]
+fn ctrl_c_ends_a_scan_with_what_is_known() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (reached, waits) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let reached = reached.clone();
+            std::thread::spawn(move || {
+                let mut buffer = [0; 8192];
+                let read = stream.read(&mut buffer).unwrap_or(0);
+                let head = String::from_utf8_lossy(&buffer[..read]).into_owned();
+                if head.contains("/stuck") {
+                    // Never answered: the scan would wait for its time-out.
+                    reached.send(()).unwrap();
+                    let _ = stream.read(&mut buffer);
+                    return;
+                }
+                let body = "<ListAllMyBucketsResult><Buckets><Bucket><Name>stuck</Name></Bucket></Buckets></ListAllMyBucketsResult>";
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                    body.len()
+                );
+            });
+        }
+    });
+    let child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(["scan", "--endpoint-url", &format!("http://{address}")])
+        .env("AWS_ACCESS_KEY_ID", "key")
+        .env("AWS_SECRET_ACCESS_KEY", "secret-of-a-test")
+        .stderr(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    waits.recv().unwrap();
+    let kill = ["-INT", &child.id().to_string()];
+    assert!(Command::new("kill").args(kill).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("interrupted"), "{said}");
+}
