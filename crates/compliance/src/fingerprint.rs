@@ -8,7 +8,8 @@
 //!   does not count and may change freely);
 //! - all Deny statements, because without one of them the same Allow grants more;
 //! - each grant of the ACL to an untrusted grantee, if the ACL opens the bucket;
-//! - the policies of access points, likewise.
+//! - the Allow statements of access points, likewise, with the whole bucket policy, since that decides
+//!   what access points may hand on.
 //!
 //! The canonical form sorts members and lists, folds lists of one and the case of actions, and leaves
 //! `Sid`s out: layout and names do not matter, what is granted does.
@@ -34,7 +35,9 @@ pub fn of(bucket: &Bucket, verdict: &Verdict) -> Option<String> {
     let mut denies = Vec::new();
     if through(|access| &access.policy) {
         let policy = bucket.policy.present()?;
-        policy_lines(bucket, policy, "", &mut lines);
+        for at in allows(policy).filter(|at| opens_alone(bucket, policy, *at)) {
+            lines.push(line("allow", policy, at));
+        }
         denies.extend(deny_lines(policy));
     }
     if through(|access| &access.acl) {
@@ -49,8 +52,18 @@ pub fn of(bucket: &Bucket, verdict: &Verdict) -> Option<String> {
     }
     if through(|access| &access.access_points) {
         for point in bucket.access_points.present()? {
-            let policy = point.policy.present()?;
-            policy_lines(bucket, policy, &format!("{} ", point.arn), &mut lines);
+            let policy = match &point.policy {
+                Observed::Present(policy) => policy,
+                Observed::Absent => continue,
+                Observed::Unknown(_) => return None,
+            };
+            let opening = allows(policy).filter(|at| point_opens_alone(bucket, point, policy, *at));
+            lines.extend(opening.map(|at| format!("{} {}", point.arn, line("allow", policy, at))));
+            let refused = deny_lines(policy).into_iter();
+            denies.extend(refused.map(|line| format!("{} {line}", point.arn)));
+        }
+        if let Some(policy) = bucket.policy.present() {
+            denies.extend(allows(policy).map(|at| line("hands on", policy, at)));
             denies.extend(deny_lines(policy));
         }
     }
@@ -65,54 +78,76 @@ pub fn of(bucket: &Bucket, verdict: &Verdict) -> Option<String> {
     Some(format!("sha256:{hex}"))
 }
 
-/// The Allow statements that open the bucket by themselves.
-fn policy_lines(bucket: &Bucket, policy: &Policy, prefix: &str, lines: &mut Vec<String>) {
-    for (at, statement) in policy.statements.iter().enumerate() {
-        if statement.effect == Effect::Allow && opens_alone(bucket, policy, at) {
-            lines.push(format!(
-                "{prefix}allow {:?} {}",
-                policy.version,
-                canonical_statement(policy, at)
-            ));
-        }
-    }
+/// The indexes of the Allow statements.
+fn allows(policy: &Policy) -> impl Iterator<Item = usize> {
+    let statements = policy.statements.iter().enumerate();
+    statements
+        .filter(|(_, statement)| statement.effect == Effect::Allow)
+        .map(|(at, _)| at)
 }
 
 fn deny_lines(policy: &Policy) -> Vec<String> {
     let denies = policy.statements.iter().enumerate();
     denies
         .filter(|(_, statement)| statement.effect == Effect::Deny)
-        .map(|(at, _)| {
-            format!(
-                "deny {:?} {}",
-                policy.version,
-                canonical_statement(policy, at)
-            )
-        })
+        .map(|(at, _)| line("deny", policy, at))
         .collect()
 }
 
-/// Whether a statement lets somebody untrusted in (or may do so) with all Deny statements beside it
-/// and nothing else.
-fn opens_alone(bucket: &Bucket, policy: &Policy, at: usize) -> bool {
+fn line(what: &str, policy: &Policy, at: usize) -> String {
+    let statement = canonical_statement(policy, at);
+    format!("{what} {:?} {statement}", policy.version)
+}
+
+/// The policy with one Allow statement only, and all Deny statements.
+fn alone(policy: &Policy, at: usize) -> Policy {
     let mut alone = policy.clone();
     let mut index = 0;
     alone.statements.retain(|statement| {
         index += 1;
         statement.effect == Effect::Deny || index - 1 == at
     });
-    let verdict = judge(&Bucket {
-        policy: Observed::Present(alone),
+    alone
+}
+
+/// The bucket without anything that grants or blocks beside the policy.
+fn bare(bucket: &Bucket) -> Bucket {
+    Bucket {
         acl: Observed::Absent,
-        access_points: Observed::<Vec<AccessPoint>>::Absent,
+        access_points: Observed::Absent,
         public_access_block: BlockLevels {
             bucket: Observed::Absent,
             account: Observed::Absent,
             organization: Observed::Absent,
         },
         ..bucket.clone()
+    }
+}
+
+/// Whether a statement lets somebody untrusted in (or may do so) with all Deny statements beside it
+/// and nothing else.
+fn opens_alone(bucket: &Bucket, policy: &Policy, at: usize) -> bool {
+    let verdict = judge(&Bucket {
+        policy: Observed::Present(alone(policy, at)),
+        ..bare(bucket)
     });
     verdict.read.counts_as_open() || verdict.write.counts_as_open()
+}
+
+/// The same of a statement of an access point's policy, behind the bucket policy as it is.
+fn point_opens_alone(bucket: &Bucket, point: &AccessPoint, policy: &Policy, at: usize) -> bool {
+    let point = AccessPoint {
+        policy: Observed::Present(alone(policy, at)),
+        public_access_block: Observed::Absent,
+        ..point.clone()
+    };
+    let verdict = judge(&Bucket {
+        access_points: Observed::Present(vec![point]),
+        ..bare(bucket)
+    });
+    [&verdict.read, &verdict.write]
+        .iter()
+        .any(|access| !matches!(access.access_points, Answer::Closed(_)))
 }
 
 fn canonical_statement(policy: &Policy, at: usize) -> String {

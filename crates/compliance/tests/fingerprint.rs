@@ -94,6 +94,24 @@ fn whatever_widens_changes_it() {
 }
 
 #[test]
+fn what_an_access_point_lets_in_has_one_too() {
+    let point = |action: &str, delegated: &str| {
+        of(
+            json!({"bucket": "b", "owner_account": "111122223333", "acl": [], "ownership": "BucketOwnerEnforced",
+            "policy": {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": delegated,
+                "Resource": ["arn:aws:s3:::b", "arn:aws:s3:::b/*"],
+                "Condition": {"StringEquals": {"s3:DataAccessPointAccount": "111122223333"}}}]},
+            "access_points": [{"arn": "arn:aws:s3:us-east-1:111122223333:accesspoint/p", "policy": {"Version": "2012-10-17", "Statement": [
+                {"Effect": "Allow", "Principal": "*", "Action": action, "Resource": "arn:aws:s3:us-east-1:111122223333:accesspoint/p/object/*"}]}}]}),
+        )
+    };
+    let first = point("s3:GetObject", "s3:Get*");
+    assert!(first.is_some());
+    assert_ne!(point("s3:*", "s3:Get*"), first);
+    assert_ne!(point("s3:GetObject", "s3:*"), first);
+}
+
+#[test]
 fn what_is_closed_or_not_known_has_none() {
     assert_eq!(of_policy(json!([])), None);
     assert_eq!(

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write;
 
 use policy::bucket::{Bucket, Grantee};
-use policy::public::{Access, Answer, NotConsidered, Reason, Why, Witness};
+use policy::public::{Access, Answer, NotConsidered, Reason, Via, Why, Witness};
 use policy::request::Caller;
 
 use crate::assessment::Assessment;
@@ -121,7 +121,10 @@ pub(super) fn admitted_by(bucket: &Bucket, mechanism: Mechanism, witness: &Witne
         .map(|&at| match mechanism {
             Mechanism::Policy => statement(bucket, at),
             Mechanism::Acl => grant(bucket, at),
-            Mechanism::AccessPoint => format!("statement {at}"),
+            Mechanism::AccessPoint => match &witness.via {
+                Via::AccessPoint(arn) => format!("statement {at} of {arn}"),
+                _ => format!("statement {at}"),
+            },
         })
         .collect();
     names.join(", ")

@@ -1,7 +1,7 @@
 //! A witness's request as something to run: `curl` where it is unsigned, the AWS CLI otherwise.
 
 use policy::bucket::Bucket;
-use policy::public::Witness;
+use policy::public::{Via, Witness};
 use policy::request::Caller;
 
 /// A request to try.
@@ -169,6 +169,8 @@ fn curl(
             "aws:useragent" => options.push(format!("-A {}", quote(value))),
             "aws:securetransport" if value == "false" => scheme = "http",
             "aws:securetransport" => {}
+            // The address of the access point says it.
+            name if matches!(witness.via, Via::AccessPoint(_)) && is_of_access_point(name) => {}
             name if name.starts_with("s3:x-amz-") && !name.ends_with("x-amz-content-sha256") => {
                 let header = format!("{}: {value}", &name["s3:".len()..]);
                 options.push(format!("-H {}", quote(&header)));
@@ -185,7 +187,10 @@ fn curl(
         method => format!(" -X {method}"),
     };
     let options: String = options.iter().map(|option| format!(" {option}")).collect();
-    let mut url = address(bucket, region, endpoint, scheme);
+    let mut url = match &witness.via {
+        Via::AccessPoint(arn) => access_point_address(bucket, arn, scheme)?,
+        _ => address(bucket, region, endpoint, scheme),
+    };
     url.push_str(&percent(key.unwrap_or_default(), true));
     if !query.is_empty() {
         url.push('?');
@@ -197,16 +202,40 @@ fn curl(
     })
 }
 
+fn is_of_access_point(key: &str) -> bool {
+    key.starts_with("s3:dataaccesspoint") || key == "s3:accesspointnetworkorigin"
+}
+
+/// The URL of an access point, with a slash at its end (Amazon S3 user guide, "Using Amazon S3 access
+/// points"): `arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME`.
+fn access_point_address(bucket: &Bucket, arn: &str, scheme: &str) -> Option<String> {
+    let mut parts = arn.splitn(6, ':').skip(3);
+    let (region, account) = (parts.next()?, parts.next()?);
+    let name = parts.next()?.strip_prefix("accesspoint/")?;
+    let plain = |text: &str| {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    let domain = domain(bucket);
+    [name, account, region]
+        .into_iter()
+        .all(plain)
+        .then(|| format!("{scheme}://{name}-{account}.s3-accesspoint.{region}.{domain}/"))
+}
+
+fn domain(bucket: &Bucket) -> &'static str {
+    match bucket.partition.as_str() {
+        "aws-cn" => "amazonaws.com.cn",
+        _ => "amazonaws.com",
+    }
+}
+
 /// The URL of a bucket, with a slash at its end.
 fn address(bucket: &Bucket, region: Option<&str>, endpoint: Option<&str>, scheme: &str) -> String {
     let name = percent(&bucket.name, false);
     if let Some(endpoint) = endpoint {
         return format!("{}/{name}/", endpoint.trim_end_matches('/'));
     }
-    let domain = match bucket.partition.as_str() {
-        "aws-cn" => "amazonaws.com.cn",
-        _ => "amazonaws.com",
-    };
+    let domain = domain(bucket);
     let host = match region {
         Some(region) => format!("s3.{region}.{domain}"),
         None => format!("s3.{domain}"),
@@ -235,7 +264,11 @@ fn aws_cli(
         Some((_, command)) => (*command).to_owned(),
         None => kebab(action),
     };
-    let mut line = format!("aws s3api {command} --bucket {}", quote(&bucket.name));
+    let through = match &witness.via {
+        Via::AccessPoint(arn) => arn,
+        _ => &bucket.name,
+    };
+    let mut line = format!("aws s3api {command} --bucket {}", quote(through));
     if let Some(key) = key {
         line.push_str(&format!(" --key {}", quote(key)));
     }
@@ -250,6 +283,7 @@ fn aws_cli(
             "s3:max-keys" => line.push_str(&format!(" --max-keys {}", quote(value))),
             "s3:x-amz-acl" => line.push_str(&format!(" --acl {}", quote(value))),
             "aws:securetransport" if value == "true" => {}
+            name if matches!(witness.via, Via::AccessPoint(_)) && is_of_access_point(name) => {}
             // What follows from whose credentials they are.
             "aws:principalarn"
             | "aws:principalaccount"
