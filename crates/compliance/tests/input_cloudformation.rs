@@ -126,6 +126,42 @@ fn what_a_template_does_not_decide_is_named() {
 }
 
 #[test]
+fn a_parameter_that_names_a_bucket_is_one_fixed_text_everywhere() {
+    let yaml = "
+Parameters:
+  App: {Type: String}
+  Other: {Type: String}
+Resources:
+  Logs:
+    Type: AWS::S3::Bucket
+    Properties:
+      BucketName: !Sub '${App}-logs-${AWS::AccountId}'
+  LogsPolicy:
+    Type: AWS::S3::BucketPolicy
+    Properties:
+      Bucket: !Sub '${App}-logs-${AWS::AccountId}'
+      PolicyDocument:
+        Statement:
+          - Effect: Allow
+            Principal: {Service: logging.s3.amazonaws.com}
+            Action: s3:PutObject
+            Resource: !Sub 'arn:aws:s3:::${App}-logs-${AWS::AccountId}/*'
+            Condition: {ArnLike: {'aws:SourceArn': !Sub 'arn:aws:s3:::${App}-data'}}
+";
+    assert!(
+        read(yaml).starts_with("app-logs-000000000000 000000000000: policy=[1 statements]"),
+        "{}",
+        read(yaml)
+    );
+    let other = yaml.replace("${App}-data", "${Other}-data");
+    assert!(
+        read(&other).contains("(the parameter Other)"),
+        "{}",
+        read(&other)
+    );
+}
+
+#[test]
 fn a_policy_written_in_json_keeps_its_own_text() {
     let json = r#"{"Resources": {
   "B": {"Type": "AWS::S3::Bucket"},

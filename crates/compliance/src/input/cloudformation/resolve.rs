@@ -7,7 +7,7 @@
 //! that the template does not decide is [`Unresolved`].
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::input::Options;
 use crate::input::node::{Kind, Node};
@@ -35,6 +35,9 @@ pub(super) struct Resolver<'a> {
     partition: String,
     /// Physical names of the template's buckets, by logical id.
     buckets: HashMap<&'a str, String>,
+    /// What the names of the template's buckets are made of. A parameter among it holds no wildcard,
+    /// since a bucket's name cannot, so it is one fixed text wherever it is used.
+    in_names: HashSet<String>,
     calls: Cell<usize>,
 }
 
@@ -61,13 +64,18 @@ impl<'a> Resolver<'a> {
                 .clone()
                 .unwrap_or_else(|| "aws".to_owned()),
             buckets: HashMap::new(),
+            in_names: HashSet::new(),
             calls: Cell::new(0),
         };
         for (id, resource) in resolver.resources() {
             if resource.get_str("Type") == Some(super::BUCKET) {
                 let name = resource
                     .get("Properties")
-                    .and_then(|properties| properties.get("BucketName"))
+                    .and_then(|properties| properties.get("BucketName"));
+                if let Some(name) = name {
+                    referred(name, &mut resolver.in_names);
+                }
+                let name = name
                     .and_then(|name| resolver.resolve_name(name, id).ok().flatten())
                     .and_then(|name| name.scalar_text())
                     .unwrap_or_else(|| generated_name(id));
@@ -294,7 +302,9 @@ impl<'a> Resolver<'a> {
                     })
                 }
                 Some(default) if !ssm => Ok(Node::text_at(default, place)),
-                _ if used == Use::Name => Ok(Node::text_at(name.to_ascii_lowercase(), place)),
+                _ if used == Use::Name || self.in_names.contains(name) => {
+                    Ok(Node::text_at(name.to_ascii_lowercase(), place))
+                }
                 _ => Err(unresolved(address, &format!("the parameter {name}"))),
             };
         }
@@ -462,6 +472,48 @@ impl<'a> Resolver<'a> {
             _ => None,
         }
     }
+}
+
+/// The names that a value refers to.
+fn referred(node: &Node, names: &mut HashSet<String>) {
+    if let Some((function, argument)) = call(node) {
+        match (function, argument.as_str()) {
+            ("Ref", Some(name)) => {
+                names.insert(name.to_owned());
+            }
+            ("Fn::Sub", Some(template)) => substituted(template, names),
+            // Only what stands in the name as it is: not what a condition or a map is asked by.
+            ("Fn::Join", None) => {
+                let parts = argument.elements().get(1).map(Node::elements);
+                for part in parts.unwrap_or_default() {
+                    referred(part, names);
+                }
+            }
+            ("Fn::Sub", None) => {
+                let [template, own] = argument.elements() else {
+                    return;
+                };
+                let mut inside = HashSet::new();
+                substituted(template.as_str().unwrap_or_default(), &mut inside);
+                // What the map gives a value to is the map's, not a parameter.
+                names.extend(inside.into_iter().filter(|name| own.get(name).is_none()));
+                for (_, value) in own.members() {
+                    referred(value, names);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The names in the `${…}` of `Fn::Sub`.
+fn substituted(template: &str, names: &mut HashSet<String>) {
+    let inside = template.split("${").skip(1);
+    names.extend(
+        inside
+            .filter_map(|rest| rest.split_once('}'))
+            .map(|(name, _)| name.trim().to_owned()),
+    );
 }
 
 fn mentions_deployment(node: &Node) -> bool {
