@@ -55,6 +55,8 @@ impl Run<'_> {
                 "clippy",
                 "--workspace",
                 "--all-targets",
+                "--features",
+                "oracle/smt",
                 "--locked",
                 "--",
                 "--deny=warnings",
@@ -70,6 +72,8 @@ impl Run<'_> {
             run.cargo_test(&[
                 "test",
                 "--workspace",
+                "--features",
+                "oracle/smt",
                 "--locked",
                 "--no-fail-fast",
                 "--lib",

@@ -238,7 +238,8 @@ fn the_checker_refuses_requests_that_nobody_can_send() {
         }
         .request()
     };
-    let cases: [(&str, &[(&str, &str)], &str); 6] = [
+    type Values<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(&str, Values<'_>, &str); 6] = [
         ("anonymous", &[("aws:sourceip", "10.1.2.3")], "no source"),
         ("anonymous", &[("aws:username", "a")], "unsigned"),
         (

@@ -18,7 +18,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 /// Each solver call; most take a few milliseconds.
-const MILLISECONDS: u32 = 500;
+const MILLISECONDS: u32 = 200;
 
 /// Documents over which the solver does not brood for long. `PORTCULLIS_SMT_VARIABLES=0` leaves out
 /// policy variables.

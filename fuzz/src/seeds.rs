@@ -1,0 +1,79 @@
+//! Writes the seeds of the fuzz targets from the test data: `corpus/<target>/<case>`.
+
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+const CASES: [&str; 2] = [
+    include_str!("../../crates/policy/tests/data/bucket-cases.json"),
+    include_str!("../../crates/policy/tests/data/derived-cases.json"),
+];
+
+const EXCEPTION: &str = r#"[[exception]]
+id = "site"
+bucket = "www-*"
+account = "111122223333"
+owner = "web team <web@example.com>"
+reason = "The public website."
+expires = 2026-12-31
+fingerprint = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+"#;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+    let write = |target: &str, name: &str, text: &str| {
+        let directory = corpus.join(target);
+        fs::create_dir_all(&directory)?;
+        fs::write(directory.join(name), text)
+    };
+    for cases in CASES {
+        let cases: Vec<Value> = serde_json::from_str(cases)?;
+        for case in &cases {
+            let id = case["id"].as_str().unwrap_or("case");
+            let policy = &case["policy"];
+            if !policy.is_null() {
+                write("policy", id, &policy.to_string())?;
+                write("verdict", id, &policy.to_string())?;
+                let text = policy.to_string();
+                write("input", &format!("{id}-item"), &item(&text).to_string())?;
+                write(
+                    "input",
+                    &format!("{id}-template"),
+                    &template(policy).to_string(),
+                )?;
+                write("input", &format!("{id}-plan"), &plan(&text).to_string())?;
+            }
+            write("input", id, &case.to_string())?;
+        }
+    }
+    write("exceptions", "one", EXCEPTION)?;
+    Ok(())
+}
+
+fn item(policy: &str) -> Value {
+    json!({"configurationItems": [{
+        "resourceType": "AWS::S3::Bucket", "resourceName": "example-bucket", "resourceId": "example-bucket",
+        "awsAccountId": "111122223333", "configurationItemStatus": "OK",
+        "supplementaryConfiguration": {
+            "BucketPolicy": {"policyText": policy},
+            "AccessControlList": "{\"grantList\":[{\"grantee\":\"AllUsers\",\"permission\":\"Read\"}]}",
+        },
+    }]})
+}
+
+fn template(policy: &Value) -> Value {
+    json!({"AWSTemplateFormatVersion": "2010-09-09", "Resources": {
+        "Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "example-bucket"}},
+        "Policy": {"Type": "AWS::S3::BucketPolicy", "Properties": {"Bucket": {"Ref": "Bucket"}, "PolicyDocument": policy}},
+    }})
+}
+
+fn plan(policy: &str) -> Value {
+    let resource = |kind: &str, values: Value| json!({"address": format!("{kind}.b"), "type": kind, "name": "b", "mode": "managed", "values": values});
+    json!({"format_version": "1.2", "terraform_version": "1.9.0", "planned_values": {"root_module": {"resources": [
+        resource("aws_s3_bucket", json!({"bucket": "example-bucket"})),
+        resource("aws_s3_bucket_policy", json!({"bucket": "example-bucket", "policy": policy})),
+    ]}}})
+}
