@@ -1,7 +1,7 @@
 //! What `check` and `scan` do with what they judged: exceptions, baseline, format, exit code.
 
 use std::fs::{self, File};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -162,16 +162,19 @@ impl Output<'_> {
         for problem in &found.problems {
             complain(problem);
         }
+        let format = self.args.format;
         match &self.args.output {
             Some(path) => {
-                let text = report.render(self.args.format, Style::default());
-                File::create(path)
-                    .and_then(|mut file| file.write_all(text.as_bytes()))
-                    .map_err(|why| {
-                        Failure::usage(format!("{}: cannot be written: {why}", path.display()))
-                    })?;
+                let write = || {
+                    let mut file = BufWriter::new(File::create(path)?);
+                    report.write(format, Style::default(), &mut file)?;
+                    file.flush()
+                };
+                write().map_err(|why| {
+                    Failure::usage(format!("{}: cannot be written: {why}", path.display()))
+                })?;
             }
-            None => print(&report.render(self.args.format, self.args.color.style()))?,
+            None => to_standard_output(|out| report.write(format, self.args.color.style(), out))?,
         }
         Ok(self.status(&report, found.broken))
     }
@@ -212,10 +215,15 @@ fn complain(problem: &Problem) {
     }
 }
 
-/// Writes to standard output. A reader that has seen enough is no failure.
+/// Writes a text to standard output.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    to_standard_output(|out| out.write_all(text.as_bytes()))
+}
+
+/// Writes to standard output. A reader that has seen enough is no failure.
+fn to_standard_output(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
         Err(why) if why.kind() != io::ErrorKind::BrokenPipe => Err(Failure::usage(format!(
             "standard output cannot be written: {why}"
         ))),

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::io;
 
 use policy::bucket::{Bucket, Grantee};
 use policy::public::{Access, Answer, NotConsidered, Reason, Via, Why, Witness};
@@ -309,22 +310,53 @@ fn hidden(c: char) -> bool {
 /// A value as indented JSON that is safe on a terminal: whatever does not show as what it is, is
 /// escaped. JSON lets some of it through, such as the control characters from U+007F to U+009F.
 pub(super) fn json_text(value: &impl serde::Serialize) -> String {
-    // What the reports hold always serializes: texts, numbers, and lists and objects of them.
-    let plain = serde_json::to_string_pretty(value).unwrap_or_default();
-    let mut text = String::with_capacity(plain.len() + 1);
-    let mut units = [0; 2];
-    for c in plain.chars() {
-        // Outside texts the only such character is the line feed of the layout.
-        if c != '\n' && hidden(c) {
-            for unit in c.encode_utf16(&mut units) {
-                let _ = write!(text, "\\u{unit:04x}");
-            }
-        } else {
-            text.push(c);
-        }
+    let mut bytes = Vec::new();
+    // What the reports hold always serializes (texts, numbers, and lists and objects of them), and
+    // memory takes every byte.
+    let _ = write_json(value, &mut bytes);
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// The same, written as it comes: a large estate's output never stands in memory as a whole.
+pub(super) fn write_json(value: &impl serde::Serialize, out: &mut dyn io::Write) -> io::Result<()> {
+    let mut visible = VisibleJson(out);
+    serde_json::to_writer_pretty(&mut visible, value)?;
+    out.write_all(b"\n")
+}
+
+/// Escapes hidden characters on their way out.
+struct VisibleJson<'w>(&'w mut dyn io::Write);
+
+impl io::Write for VisibleJson<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes)?;
+        Ok(bytes.len())
     }
-    text.push('\n');
-    text
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        // The serializer writes whole characters: pieces of texts between ASCII escapes.
+        let text = str::from_utf8(bytes).map_err(io::Error::other)?;
+        // Outside texts the only hidden character is the line feed of the layout.
+        let hidden = |c: char| c != '\n' && hidden(c);
+        let mut rest = text;
+        let mut units = [0; 2];
+        while let Some(at) = rest.find(hidden) {
+            let (plain, after) = rest.split_at(at);
+            self.0.write_all(plain.as_bytes())?;
+            let mut chars = after.chars();
+            if let Some(c) = chars.next() {
+                for unit in c.encode_utf16(&mut units) {
+                    write!(self.0, "\\u{unit:04x}")?;
+                }
+            }
+            rest = chars.as_str();
+        }
+        self.0.write_all(rest.as_bytes())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// A text with everything made visible that a terminal or a reader would not show as it is: control

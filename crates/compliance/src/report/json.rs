@@ -3,10 +3,11 @@
 //! `null` means "not read and not needed for the verdicts that are given", never "no".
 
 use std::collections::BTreeMap;
+use std::io;
 
 use policy::observed::{Observed, Unread};
 use policy::public::{Answer, Literal, Verdict, Witness};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::describe::{self, Mechanism};
 use super::{Report, Summary};
@@ -20,7 +21,8 @@ pub const SCHEMA_VERSION: u32 = 1;
 struct Output<'a> {
     schema_version: u32,
     summary: Summary,
-    buckets: Vec<BucketOutput<'a>>,
+    #[serde(serialize_with = "one_by_one")]
+    buckets: &'a Report<'a>,
     problems: Vec<ProblemOutput<'a>>,
 }
 
@@ -132,15 +134,11 @@ struct ProblemOutput<'a> {
     message: &'a str,
 }
 
-pub(super) fn render(report: &Report<'_>) -> String {
+pub(super) fn write(report: &Report<'_>, out: &mut dyn io::Write) -> io::Result<()> {
     let output = Output {
         schema_version: SCHEMA_VERSION,
         summary: report.summary(),
-        buckets: report
-            .assessments
-            .iter()
-            .map(|assessment| bucket(report, assessment))
-            .collect(),
+        buckets: report,
         problems: report
             .problems
             .iter()
@@ -152,7 +150,12 @@ pub(super) fn render(report: &Report<'_>) -> String {
             })
             .collect(),
     };
-    describe::json_text(&output)
+    describe::write_json(&output, out)
+}
+
+/// Each bucket is shaped when its turn comes, and forgotten.
+fn one_by_one<S: Serializer>(report: &&Report<'_>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(report.assessments.iter().map(|one| bucket(report, one)))
 }
 
 fn bucket<'a>(report: &Report<'_>, assessment: &'a Assessment) -> BucketOutput<'a> {

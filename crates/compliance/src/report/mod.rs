@@ -20,7 +20,7 @@ mod standing;
 mod statement;
 mod table;
 
-use std::fmt;
+use std::{fmt, io};
 
 use jiff::Timestamp;
 
@@ -98,16 +98,25 @@ impl fmt::Display for Format {
 impl Report<'_> {
     /// The report in a format, as text that ends in a line feed.
     pub fn render(&self, format: Format, style: Style) -> String {
-        match format {
+        let mut bytes = Vec::new();
+        // Memory takes every byte, and every format is text.
+        let _ = self.write(format, style, &mut bytes);
+        String::from_utf8(bytes).unwrap_or_default()
+    }
+
+    /// Writes the report in a format; JSON, which programs ask for on large estates, as it comes.
+    pub fn write(&self, format: Format, style: Style, out: &mut dyn io::Write) -> io::Result<()> {
+        let text = match format {
+            Format::Json => return json::write(self, out),
             Format::Table => table::render(self, style),
-            Format::Json => json::render(self),
             Format::Sarif => sarif::render(self),
             Format::Junit => junit::render(self),
             Format::Csv => csv::render(self),
             Format::Html => html::render(self),
             Format::Ocsf => ocsf::render(self),
             Format::Asff => asff::render(self),
-        }
+        };
+        out.write_all(text.as_bytes())
     }
 
     /// How a bucket stands.
