@@ -22,6 +22,10 @@ use sha2::{Digest, Sha256};
 
 use crate::input::node::{Kind, Node};
 
+/// How many statements are judged one by one. S3 stores policies of up to 20 KB, a few hundred
+/// statements; a file may hold more.
+const MOST_STATEMENTS: usize = 500;
+
 /// The fingerprint of what opens a bucket, such as `sha256:9f86d0…`.
 ///
 /// `None` if nothing opens it, or if something that might was not read: what is not known cannot be
@@ -125,8 +129,11 @@ fn bare(bucket: &Bucket) -> Bucket {
 }
 
 /// Whether a statement lets somebody untrusted in (or may do so) with all Deny statements beside it
-/// and nothing else.
+/// and nothing else. In a policy of very many statements all count: a wider fingerprint is still one.
 fn opens_alone(bucket: &Bucket, policy: &Policy, at: usize) -> bool {
+    if policy.statements.len() > MOST_STATEMENTS {
+        return true;
+    }
     let verdict = judge(&Bucket {
         policy: Observed::Present(alone(policy, at)),
         ..bare(bucket)
@@ -136,6 +143,9 @@ fn opens_alone(bucket: &Bucket, policy: &Policy, at: usize) -> bool {
 
 /// The same of a statement of an access point's policy, behind the bucket policy as it is.
 fn point_opens_alone(bucket: &Bucket, point: &AccessPoint, policy: &Policy, at: usize) -> bool {
+    if policy.statements.len() > MOST_STATEMENTS {
+        return true;
+    }
     let point = AccessPoint {
         policy: Observed::Present(alone(policy, at)),
         public_access_block: Observed::Absent,

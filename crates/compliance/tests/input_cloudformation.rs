@@ -199,6 +199,16 @@ fn what_only_cloudformation_expands_is_said() {
 
 #[test]
 fn cyclic_and_costly_functions_end() {
+    let many = (0..60).fold(
+        "Conditions:\n  C60: !Equals [a, a]\n".to_owned(),
+        |text, at| {
+            let next = format!("!Condition C{}", at + 1);
+            format!("{text}  C{at}: !And [{next}, {next}, {next}]\n")
+        },
+    );
+    let many = format!("{many}Resources:\n  X: {{Type: 'AWS::S3::Bucket', Condition: C0}}\n");
+    assert!(read(&many).starts_with("x 000000000000"));
+
     let mut text = "Conditions:\n  A: !Condition B\n  B: !Condition A\nResources:\n  X:\n    Type: AWS::S3::Bucket\n    Condition: A\n    Properties:\n".to_owned();
     text += "      BucketName: ";
     text += &"!Select [0, [".repeat(60);

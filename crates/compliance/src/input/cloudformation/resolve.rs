@@ -9,7 +9,7 @@
 mod conditions;
 mod references;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 
 use crate::input::Options;
@@ -44,6 +44,9 @@ pub(super) struct Resolver<'a> {
     /// since a bucket's name cannot, so it is one fixed text wherever it is used.
     in_names: HashSet<String>,
     calls: Cell<usize>,
+    /// The conditions that were decided; one that is being decided stands here as undecided, so that
+    /// cycles end.
+    conditions: RefCell<HashMap<String, Option<bool>>>,
 }
 
 /// Where a value is used.
@@ -71,6 +74,7 @@ impl<'a> Resolver<'a> {
             buckets: HashMap::new(),
             in_names: HashSet::new(),
             calls: Cell::new(0),
+            conditions: RefCell::new(HashMap::new()),
         };
         for (id, resource) in resolver.resources() {
             if resource.get_str("Type") == Some(super::BUCKET) {
@@ -138,7 +142,7 @@ impl<'a> Resolver<'a> {
             if self.calls.get() > MAX_CALLS {
                 return Err(unresolved(address, "more functions than are resolved"));
             }
-            return self.call(function, &argument, node, address, used);
+            return self.call(function, argument, node, address, used);
         }
         let kind = match &node.kind {
             Kind::String(text) if text.contains("{{resolve:") => {
@@ -256,7 +260,7 @@ impl<'a> Resolver<'a> {
                     return Err(unresolved(address, "Fn::If"));
                 };
                 let name = condition.as_str().unwrap_or_default();
-                match self.named_condition(name, 0) {
+                match self.named_condition(name) {
                     Some(true) => self.value(then, address, used),
                     Some(false) => self.value(otherwise, address, used),
                     None => Err(unresolved(address, &format!("the condition {name}"))),
@@ -267,14 +271,12 @@ impl<'a> Resolver<'a> {
     }
 
     fn find_in_map(&self, argument: &Node, address: &str, used: Use) -> Resolved {
-        let keys = self.value(argument, address, used)?;
-        let mut keys = keys
-            .as_ref()
-            .map(Node::elements)
-            .unwrap_or_default()
-            .iter()
-            .take(3)
-            .map(Node::scalar_text);
+        let mut keys = Vec::new();
+        for key in argument.elements().iter().take(3) {
+            let key = self.value(key, address, used)?;
+            keys.push(key.and_then(|key| key.scalar_text()));
+        }
+        let mut keys = keys.into_iter();
         let mut at = self.template.get("Mappings");
         for _ in 0..3 {
             let key = keys.next().flatten();
@@ -301,12 +303,11 @@ fn unresolved(address: &str, what: &str) -> Unresolved {
     }
 }
 
-/// A function call: a tag, or an object with the function as its one member.
-fn call(node: &Node) -> Option<(&str, Node)> {
+/// A function call: a tag, or an object with the function as its one member. The argument of a tag
+/// is the tagged value itself, so it must be taken apart, never resolved as a whole.
+fn call(node: &Node) -> Option<(&str, &Node)> {
     if let Some(tag) = &node.tag {
         let function = match tag.as_str() {
-            "Ref" => "Ref",
-            "Condition" => "Condition",
             "GetAtt" => "Fn::GetAtt",
             "Sub" => "Fn::Sub",
             "Join" => "Fn::Join",
@@ -318,19 +319,16 @@ fn call(node: &Node) -> Option<(&str, Node)> {
             "And" => "Fn::And",
             "Or" => "Fn::Or",
             "Equals" => "Fn::Equals",
+            // `Ref` and `Condition` have no prefix; others are named as they stand.
             other => other,
         };
-        let argument = Node {
-            tag: None,
-            ..node.clone()
-        };
-        return Some((function, argument));
+        return Some((function, node));
     }
     match node.members() {
         [(name, argument)]
             if name == "Ref" || name.starts_with("Fn::") || is_condition(name, argument) =>
         {
-            Some((name, argument.clone()))
+            Some((name, argument))
         }
         _ => None,
     }

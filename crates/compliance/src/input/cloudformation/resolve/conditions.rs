@@ -8,33 +8,32 @@ impl Resolver<'_> {
     /// Whether a resource will be there: `None` if the template does not decide it.
     pub(in crate::input::cloudformation) fn condition_of(&self, resource: &Node) -> Option<bool> {
         match resource.get_str("Condition") {
-            Some(name) => self.named_condition(name, 0),
+            Some(name) => self.named_condition(name),
             None => Some(true),
         }
     }
 
-    pub(super) fn named_condition(&self, name: &str, depth: usize) -> Option<bool> {
-        // Conditions may name each other; AWS refuses cycles, we only must not follow them.
-        if depth > 32 {
-            return None;
+    pub(super) fn named_condition(&self, name: &str) -> Option<bool> {
+        if let Some(decided) = self.conditions.borrow().get(name) {
+            return *decided;
         }
-        let condition = self.template.get("Conditions")?.get(name)?;
-        self.condition(condition, depth)
+        self.conditions.borrow_mut().insert(name.to_owned(), None);
+        let condition = self
+            .template
+            .get("Conditions")
+            .and_then(|all| all.get(name));
+        let decided = condition.and_then(|condition| self.condition(condition));
+        self.conditions
+            .borrow_mut()
+            .insert(name.to_owned(), decided);
+        decided
     }
 
-    pub(super) fn condition(&self, node: &Node, depth: usize) -> Option<bool> {
-        if depth > 64 {
-            return None;
-        }
+    pub(super) fn condition(&self, node: &Node) -> Option<bool> {
         let (function, argument) = call(node)?;
-        let each = || {
-            argument
-                .elements()
-                .iter()
-                .map(|c| self.condition(c, depth + 1))
-        };
+        let each = || argument.elements().iter().map(|c| self.condition(c));
         match function {
-            "Condition" => self.named_condition(argument.as_str()?, depth + 1),
+            "Condition" => self.named_condition(argument.as_str()?),
             "Fn::Not" => each().next()?.map(|value| !value),
             "Fn::And" => {
                 let values: Vec<_> = each().collect();
