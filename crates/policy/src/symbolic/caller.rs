@@ -211,6 +211,7 @@ impl Environment {
                     },
                     none_of: excluded,
                     preferred: preferred.iter().map(|p| (*p).to_owned()).collect(),
+                    longest: None,
                 },
                 multivalued: key.multivalued,
             })

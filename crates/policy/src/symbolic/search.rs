@@ -33,6 +33,9 @@ use super::variables::Chosen;
 /// What one way out of a Deny statement costs of the budget, in joint states of automata.
 const STEP_COST: usize = 4;
 
+/// Bytes that an object's key may have (Amazon S3 user guide, "Naming Amazon S3 objects").
+const LONGEST_KEY: usize = 1024;
+
 /// Deny statements that one request may have to escape.
 const DEPTH_BUDGET: usize = 200;
 
@@ -81,6 +84,9 @@ struct Refusal<'s, 'p> {
     part: &'s Part<'p>,
 }
 
+/// Tests (a condition by its address, and whether it must hold) and a value that satisfies them.
+type Solved = (Vec<(usize, bool)>, Option<KeyValue>);
+
 /// One search in one environment.
 pub(crate) struct Search<'s, 'p> {
     space: &'s Space<'p>,
@@ -89,6 +95,8 @@ pub(crate) struct Search<'s, 'p> {
     bound: Bound,
     doubts: &'s mut Doubts,
     domains: Vec<Domain>,
+    /// For each variable, the tests that were solved and what came of them.
+    solved: Vec<Vec<Solved>>,
     depth: usize,
 }
 
@@ -116,27 +124,30 @@ impl<'s, 'p> Search<'s, 'p> {
             bound,
             doubts,
             domains: Vec::new(),
+            solved: vec![Vec::new(); space.variables.len()],
             depth: 0,
         }
     }
 
     /// Works out what the caller can have for each variable, once somebody takes him in.
-    fn set_up_domains(&mut self) {
-        if self.domains.len() == self.space.variables.len() {
-            return;
-        }
+    ///
+    /// False if he cannot have what was chosen beforehand.
+    fn set_up_domains(&mut self) -> bool {
         let space = self.space;
-        self.domains = space
-            .variables
-            .iter()
-            .map(|v| {
-                self.environment
-                    .domain(&v.key, v.untabled, space.bucket, space.names)
-            })
-            .collect();
-        for (key, chosen) in &space.fixed {
-            self.fix(key, chosen);
+        if self.domains.len() != space.variables.len() {
+            self.domains = space
+                .variables
+                .iter()
+                .map(|v| {
+                    self.environment
+                        .domain(&v.key, v.untabled, space.bucket, space.names)
+                })
+                .collect();
+            for (key, chosen) in &space.fixed {
+                self.fix(key, chosen);
+            }
         }
+        space.fixed.is_empty() || self.domains.iter().all(|d| d.absent || d.present.is_some())
     }
 
     /// Narrows a variable's domain to what was chosen, as far as the caller can have it.
@@ -296,7 +307,9 @@ impl<'s, 'p> Search<'s, 'p> {
             }
         }
         attempt.fits_resource = true;
-        self.set_up_domains();
+        if !self.set_up_domains() {
+            return Outcome::Nothing;
+        }
         let key = match on_object.then(|| self.object_key(&mut keys)) {
             Some(None) => return Outcome::Nothing,
             Some(key) => key,
@@ -354,7 +367,7 @@ impl<'s, 'p> Search<'s, 'p> {
         attempt: &mut Attempt,
     ) -> bool {
         for at in 0..self.domains.len() {
-            match self.domains[at].solve(&state.atoms[at], self.bound, self.doubts) {
+            match self.solve(at, &state.atoms[at]) {
                 Some(value) => state.values.push(value),
                 None => {
                     self.note_unsatisfied(at, permission, attempt);
@@ -364,6 +377,26 @@ impl<'s, 'p> Search<'s, 'p> {
         }
         attempt.unsatisfied = Some(BTreeSet::new());
         true
+    }
+
+    /// A value of a variable that satisfies the tests. The same tests come back for other actions
+    /// and on other ways out, so answers are kept.
+    fn solve(&mut self, variable: usize, atoms: &[Atom<'p>]) -> Option<KeyValue> {
+        let domain = &self.domains[variable];
+        if atoms.is_empty() || !matches!(domain.present, Some(Range::Text { .. })) {
+            return domain.solve(atoms, self.bound, self.doubts);
+        }
+        let tests: Vec<(usize, bool)> = atoms
+            .iter()
+            .map(|a| (std::ptr::from_ref(a.condition).addr(), a.holds))
+            .collect();
+        let solved = &mut self.solved[variable];
+        if let Some((_, value)) = solved.iter().find(|(known, _)| *known == tests) {
+            return value.clone();
+        }
+        let value = domain.solve(atoms, self.bound, self.doubts);
+        solved.push((tests, value.clone()));
+        value
     }
 
     /// Notes which of the permission's conditions on a variable nobody can satisfy.
@@ -383,11 +416,7 @@ impl<'s, 'p> Search<'s, 'p> {
         let mut alone = BTreeSet::new();
         for (index, test) in &tests {
             let atom = self.atom(test, true, Effect::Grants);
-            if tests.len() == 1
-                || self.domains[variable]
-                    .solve(&[atom], self.bound, self.doubts)
-                    .is_none()
-            {
+            if tests.len() == 1 || self.solve(variable, &[atom]).is_none() {
                 alone.insert(*index);
                 attempt.narrow |= self.question.drops_narrow() && is_only_narrow(test.condition);
             }
@@ -505,11 +534,7 @@ impl<'s, 'p> Search<'s, 'p> {
             }
             let mut next = state.clone();
             next.atoms[test.variable].push(self.atom(test, false, Effect::Refuses));
-            let solved = self.domains[test.variable].solve(
-                &next.atoms[test.variable],
-                self.bound,
-                self.doubts,
-            );
+            let solved = self.solve(test.variable, &next.atoms[test.variable]);
             if let Some(value) = solved {
                 next.values[test.variable] = value;
                 if let Some(found) = go_on(self, next) {
@@ -540,6 +565,7 @@ impl<'s, 'p> Search<'s, 'p> {
         }
         if keys.preferred.is_empty() {
             keys.preferred = vec!["a".to_owned()];
+            keys.longest = Some(LONGEST_KEY);
             keys.any_of.push([Glob::format("+")].into());
         }
         match keys.solve(self.doubts) {

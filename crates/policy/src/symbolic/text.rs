@@ -23,6 +23,8 @@ pub(crate) struct TextProblem {
     pub(crate) none_of: Vec<Rc<Glob>>,
     /// Texts to try first, since people understand them best.
     pub(crate) preferred: Vec<String>,
+    /// How many bytes the text may have.
+    pub(crate) longest: Option<usize>,
 }
 
 /// What the search for a text came to.
@@ -35,9 +37,11 @@ pub(crate) enum TextSolution {
 
 impl TextProblem {
     pub(crate) fn accepts(&self, text: &str) -> bool {
-        self.any_of
-            .iter()
-            .all(|group| group.iter().any(|glob| glob.matches(text)))
+        self.longest.is_none_or(|longest| text.len() <= longest)
+            && self
+                .any_of
+                .iter()
+                .all(|group| group.iter().any(|glob| glob.matches(text)))
             && !self.none_of.iter().any(|glob| glob.matches(text))
     }
 
@@ -57,9 +61,6 @@ impl TextProblem {
                 None => TextSolution::Empty,
             };
         }
-        if let Some(text) = self.blended().into_iter().find(|text| self.accepts(text)) {
-            return TextSolution::Found(text);
-        }
         let is_excluded = |glob: &Glob| self.none_of.iter().any(|none| none.includes(glob));
         if self
             .any_of
@@ -67,6 +68,9 @@ impl TextProblem {
             .any(|group| group.iter().all(is_excluded))
         {
             return TextSolution::Empty;
+        }
+        if let Some(text) = self.blended().find(|text| self.accepts(text)) {
+            return TextSolution::Found(text);
         }
         for group in &self.any_of {
             for glob in group.iter() {
@@ -100,34 +104,38 @@ impl TextProblem {
 
     /// Texts that follow a pattern's parts between colons where it fixes something, and a preferred
     /// text's where it does not.
-    fn blended(&self) -> Vec<String> {
-        let mut texts = Vec::new();
-        for preferred in &self.preferred {
-            let own: Vec<&str> = preferred.splitn(6, ':').collect();
-            for glob in self.any_of.iter().flat_map(|group| group.iter()) {
-                let parts: Vec<&[Step]> = glob
-                    .steps
-                    .splitn(6, |step| step.set == Set::One(':'))
-                    .collect();
-                if parts.len() != own.len() || own.len() < 2 {
-                    continue;
-                }
-                let blend = |(steps, own): (&&[Step], &&str)| {
-                    let part = Glob {
-                        steps: steps.to_vec(),
-                        folds: false,
-                    };
-                    if part.matches(own) {
-                        (*own).to_owned()
-                    } else {
-                        part.sample('a', false)
-                    }
-                };
-                let parts: Vec<String> = parts.iter().zip(&own).map(blend).collect();
-                texts.push(parts.join(":"));
-            }
-        }
-        texts
+    fn blended(&self) -> impl Iterator<Item = String> {
+        let colon = |step: &&Step| step.set == Set::One(':');
+        self.preferred
+            .iter()
+            .filter(|text| text.contains(':'))
+            .flat_map(move |preferred| {
+                let colons = preferred.bytes().filter(|b| *b == b':').count().min(5);
+                let globs = self.any_of.iter().flat_map(|group| group.iter());
+                globs
+                    .filter(move |glob| glob.steps.iter().filter(colon).count() >= colons)
+                    .map(move |glob| {
+                        let own = preferred.splitn(colons + 1, ':');
+                        let steps = glob
+                            .steps
+                            .splitn(colons + 1, |step| step.set == Set::One(':'));
+                        let parts: Vec<String> = steps
+                            .zip(own)
+                            .map(|(steps, own)| {
+                                let part = Glob {
+                                    steps: steps.to_vec(),
+                                    folds: false,
+                                };
+                                if part.matches(own) {
+                                    own.to_owned()
+                                } else {
+                                    part.sample('a', false)
+                                }
+                            })
+                            .collect();
+                        parts.join(":")
+                    })
+            })
     }
 
     fn search(&self, doubts: &mut Doubts) -> TextSolution {
@@ -140,7 +148,13 @@ impl TextProblem {
         let mut at = 0;
         while at < states.len() {
             if product.accepts(&states[at].0) {
-                return TextSolution::Found(spell(&states, at));
+                let text = spell(&states, at);
+                // A shortest text comes first: if it is too long, all are.
+                return if self.longest.is_none_or(|longest| text.len() <= longest) {
+                    TextSolution::Found(text)
+                } else {
+                    TextSolution::Empty
+                };
             }
             product.possible(&states[at].0, &mut possible);
             for &index in &possible {
@@ -228,7 +242,7 @@ mod tests {
                 .map(|g| g.iter().map(|p| glob(p)).collect())
                 .collect(),
             none_of: none_of.iter().map(|p| Rc::new(glob(p))).collect(),
-            preferred: Vec::new(),
+            ..TextProblem::default()
         };
         match problem.search(&mut Doubts::default()) {
             TextSolution::Found(text) => {
@@ -266,7 +280,7 @@ mod tests {
         let problem = TextProblem {
             any_of: vec![[account.clone()].into(), [glob("1111*")].into()],
             none_of: vec![Rc::new(Glob::exactly("111122223333"))],
-            preferred: Vec::new(),
+            ..TextProblem::default()
         };
         assert!(matches!(
             problem.solve(&mut Doubts::default()),
@@ -275,7 +289,7 @@ mod tests {
         let fixed = TextProblem {
             any_of: vec![[account].into(), [glob("111122223333")].into()],
             none_of: vec![Rc::new(Glob::exactly("111122223333"))],
-            preferred: Vec::new(),
+            ..TextProblem::default()
         };
         assert_eq!(fixed.solve(&mut Doubts::default()), TextSolution::Empty);
     }
