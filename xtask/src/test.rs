@@ -88,8 +88,8 @@ impl Run<'_> {
             run.cargo_test(&["test", "--workspace", "--locked", "--no-fail-fast", "--doc"])
         })?;
         self.stage("documented commands", Run::documented_commands)?;
-        self.stage("licences and advisories", |run| {
-            run.tool("cargo-deny", &["deny", "check"])
+        self.stage("licences, bans and sources", |run| {
+            run.tool("cargo-deny", &["deny", "check", "licenses", "bans", "sources"])
         })?;
         self.stage("unused dependencies", |run| {
             run.tool("cargo-machete", &["machete"])

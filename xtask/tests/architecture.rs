@@ -169,6 +169,16 @@ fn each_edge_is_named_by_one_crate() {
     }
 }
 
+#[test]
+fn the_pure_crates_have_the_same_clippy_rules() {
+    let rules = |name: &str| {
+        std::fs::read_to_string(root().join("crates").join(name).join("clippy.toml")).unwrap()
+    };
+    for name in PURE {
+        assert_eq!(rules(name), rules(PURE[0]), "crates/{name}/clippy.toml");
+    }
+}
+
 /// Every text that is part of the project.
 fn texts() -> Vec<(String, String)> {
     let output = Command::new("git")
