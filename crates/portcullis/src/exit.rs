@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 /// How a command ended. The numbers are documented: others script against them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ExitStatus {
+pub(crate) enum ExitStatus {
     /// Everything is closed.
     Closed,
     /// Something is open, with a witness.
@@ -28,18 +28,18 @@ impl From<ExitStatus> for ExitCode {
 
 /// Why a command could not do its job: what was wrong, where, and what to do.
 #[derive(Clone, Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// [`ExitStatus::Usage`] or [`ExitStatus::Incomplete`].
-    pub status: ExitStatus,
+    pub(crate) status: ExitStatus,
     /// What was wrong and where. Never holds a secret.
-    pub message: String,
+    pub(crate) message: String,
     /// What to do about it.
-    pub hint: Option<String>,
+    pub(crate) hint: Option<String>,
 }
 
 impl Failure {
     /// A wrong command line, configuration or input (exit code 2).
-    pub fn usage(message: impl Into<String>) -> Failure {
+    pub(crate) fn usage(message: impl Into<String>) -> Failure {
         Failure {
             status: ExitStatus::Usage,
             message: message.into(),
@@ -48,7 +48,7 @@ impl Failure {
     }
 
     /// Something that could not be read (exit code 3).
-    pub fn incomplete(message: impl Into<String>) -> Failure {
+    pub(crate) fn incomplete(message: impl Into<String>) -> Failure {
         Failure {
             status: ExitStatus::Incomplete,
             message: message.into(),
@@ -58,13 +58,13 @@ impl Failure {
 
     /// The same failure with advice.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Failure {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Failure {
         self.hint = Some(hint.into());
         self
     }
 
     /// Says it on standard error and gives the exit code.
-    pub fn report(&self) -> ExitCode {
+    pub(crate) fn report(&self) -> ExitCode {
         eprintln!("error: {}", self.message);
         if let Some(hint) = &self.hint {
             eprintln!("hint: {hint}");

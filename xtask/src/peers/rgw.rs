@@ -28,7 +28,8 @@ const USERS: &[User] = &[
         name: "owner",
         access_key: "RGWOWNER",
         secret_key: "rgw-owner-secret",
-        capabilities: None,
+        // As an operator's own user: it sees that there are others.
+        capabilities: Some("users=read;buckets=read;metadata=read"),
         variable: "PORTCULLIS_TEST_RGW_OWNER",
     },
     User {
