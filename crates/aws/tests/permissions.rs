@@ -1,6 +1,11 @@
 //! The least-privilege policies hold what the calls need, and nothing else: every call is really made
 //! and recorded, and its permission is read off the request by a table of this test's own.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 mod support;
 

@@ -55,3 +55,12 @@ fn every_command_has_a_man_page() {
         assert!(text.contains(".SH NAME"), "{text}");
     }
 }
+
+#[test]
+fn the_reference_page_is_fresh() {
+    let written = include_str!("../../../docs/cli.md");
+    assert!(
+        portcullis(&["reference"]) == written,
+        "docs/cli.md is out of date: run `cargo xtask docs`"
+    );
+}
