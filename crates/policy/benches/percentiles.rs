@@ -4,7 +4,11 @@
 //! `cargo bench -p policy --bench percentiles`, on an idle machine. Each bucket's time is the median
 //! of its runs, so that another process's noise is not taken for a slow bucket.
 
-#![expect(clippy::unwrap_used, reason = "benchmarks")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "benchmarks read the clock"
+)]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

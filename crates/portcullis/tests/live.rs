@@ -1,5 +1,10 @@
 //! The commands against real servers: found, planned, closed, taken back, and refused where they must.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
