@@ -263,6 +263,7 @@ fn remove_statements(after: &mut Bucket, steps: &mut Vec<Step>, notes: &mut Vec<
     let Observed::Present(original) = after.policy.clone() else {
         return;
     };
+    let whole = original.statements.len();
     let mut left = Some(original);
     loop {
         let verdict = judge(after);
@@ -293,8 +294,10 @@ fn remove_statements(after: &mut Bucket, steps: &mut Vec<Step>, notes: &mut Vec<
             notes.push(Note::PolicyRemoved);
             steps.push(Step::DeletePolicy);
         }
-        (Some(policy), Some(_)) => steps.push(Step::PutPolicy(policy.text.clone())),
-        (Some(_), None) => {}
+        (Some(policy), Some(_)) if policy.statements.len() < whole => {
+            steps.push(Step::PutPolicy(policy.text.clone()));
+        }
+        (Some(_), _) => {}
     }
 }
 

@@ -418,7 +418,7 @@ impl<R: ReadBuckets> Gatherer<R> {
 }
 
 /// The name that stands in ARNs: on Ceph, `tenant:bucket` is asked for and `bucket` is named.
-fn arn_name(name: &str) -> &str {
+pub(crate) fn arn_name(name: &str) -> &str {
     name.split_once(':').map_or(name, |(_, bucket)| bucket)
 }
 

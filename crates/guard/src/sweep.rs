@@ -6,12 +6,13 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use compliance::assessment::Assessment;
+use policy::bucket::Bucket;
 use policy::observed::{Observed, Unread};
 use policy::public::judge;
 use tokio::task::JoinSet;
 
 use crate::error::{CallError, Hopeless};
-use crate::gather::{Depth, Gatherer, Lost};
+use crate::gather::{Depth, Gatherer, Lost, arn_name};
 use crate::operation::Operation;
 use crate::ports::{BucketAddress, ReadBuckets};
 
@@ -39,6 +40,16 @@ pub struct Judged {
     pub calls: u32,
     /// The store's own opinion about the policy, if it was asked.
     pub store_says_public: Option<Observed<bool>>,
+}
+
+impl Judged {
+    /// The bucket under the name that ARNs give it: what plans are made from, since they judge again.
+    /// Reports name a tenant's bucket on Ceph as it is asked for.
+    pub fn named_as_in_arns(&self) -> Bucket {
+        let mut bucket = self.assessment.bucket.clone();
+        arn_name(&self.address.name).clone_into(&mut bucket.name);
+        bucket
+    }
 }
 
 /// How a sweep ended.

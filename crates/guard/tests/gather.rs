@@ -297,3 +297,34 @@ async fn a_bucket_that_went_away_and_hopeless_failures_are_told_apart() {
         Err(Lost::Hopeless(Hopeless::ExpiredCredentials))
     );
 }
+
+#[tokio::test]
+async fn a_tenants_bucket_is_asked_by_one_name_and_judged_by_another() {
+    let policy = public_policy("b", "s3:GetObject").replace("arn:aws:s3:::b", "arn:aws:s3::acme:b");
+    let state = State {
+        policy: Some(policy),
+        ..plain()
+    };
+    let memory = Arc::new(Memory::with([("acme:b", state)]));
+    let mut facts = facts(None);
+    facts.enforcement = policy::bucket::Enforcement::CephRgw;
+    facts.compatible_store = true;
+    let gatherer = gatherer(&memory, facts);
+    let judged = judge_one(&gatherer, address("acme:b"), Depth::Full)
+        .await
+        .unwrap();
+    assert!(judged.assessment.verdict.read.is_open());
+    assert_eq!(judged.assessment.bucket.name, "acme:b");
+    let options = compliance::remediation::RemediationOptions {
+        policy: compliance::remediation::PolicyRemedy::RemoveStatement,
+        ..Default::default()
+    };
+    let plan = compliance::remediation::plan(
+        &judged.named_as_in_arns(),
+        &judged.assessment.verdict,
+        &options,
+    );
+    assert!(plan.closes());
+    assert_eq!(plan.steps.len(), 1);
+    assert!(!plan.after.policy.present().unwrap().text.contains("World"));
+}

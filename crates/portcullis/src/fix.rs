@@ -162,7 +162,7 @@ async fn fix(args: &FixArgs) -> Result<ExitStatus, Failure> {
             excepted += 1;
             continue;
         }
-        let plan = plan(&one.assessment.bucket, &one.assessment.verdict, &options);
+        let plan = plan(&one.named_as_in_arns(), &one.assessment.verdict, &options);
         let concerns = is_open(one) || is_undecided(one) || !plan.steps.is_empty();
         let sample = if concerns || plan.notes.contains(&Note::ObjectsMayBePublic) {
             sample(&live, &one.address, args.sample, &one.assessment.verdict).await
