@@ -469,3 +469,83 @@ fn ctrl_c_ends_a_scan_with_what_is_known() {
     assert_eq!(output.status.code(), Some(3), "{said}");
     assert!(said.contains("interrupted"), "{said}");
 }
+
+/// A store with one bucket under a public ACL, whose writes never get an answer; each is told.
+fn stuck_store() -> (String, std::sync::mpsc::Receiver<()>) {
+    const ACL: &str = r#"<AccessControlPolicy><Owner><ID>own</ID></Owner><AccessControlList><Grant><Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser"><ID>own</ID></Grantee><Permission>FULL_CONTROL</Permission></Grant><Grant><Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="Group"><URI>http://acs.amazonaws.com/groups/global/AllUsers</URI></Grantee><Permission>READ</Permission></Grant></AccessControlList></AccessControlPolicy>"#;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (written, writes) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let written = written.clone();
+            std::thread::spawn(move || {
+                let mut buffer = [0; 8192];
+                let read = stream.read(&mut buffer).unwrap_or(0);
+                let head = String::from_utf8_lossy(&buffer[..read]).into_owned();
+                let target = head.split(' ').nth(1).unwrap_or_default();
+                let (status, body) = if head.starts_with("PUT ") {
+                    written.send(()).unwrap();
+                    let _ = stream.read(&mut buffer);
+                    return;
+                } else if target.contains("?acl") {
+                    (200, ACL)
+                } else if target.contains("?policy") {
+                    (404, "<Error><Code>NoSuchBucketPolicy</Code></Error>")
+                } else if target.contains("?publicAccessBlock") {
+                    (
+                        404,
+                        "<Error><Code>NoSuchPublicAccessBlockConfiguration</Code></Error>",
+                    )
+                } else if target.contains("?ownershipControls") {
+                    (
+                        404,
+                        "<Error><Code>OwnershipControlsNotFoundError</Code></Error>",
+                    )
+                } else if target.contains("list-type") {
+                    (
+                        200,
+                        "<ListBucketResult><Name>open</Name></ListBucketResult>",
+                    )
+                } else {
+                    (
+                        200,
+                        "<ListAllMyBucketsResult><Buckets><Bucket><Name>open</Name></Bucket></Buckets></ListAllMyBucketsResult>",
+                    )
+                };
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 {status} x\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                    body.len()
+                );
+            });
+        }
+    });
+    (format!("http://{address}"), writes)
+}
+
+#[test]
+fn killed_in_the_middle_of_a_write_it_is_recognised_and_taken_back() {
+    let (endpoint, writes) = stuck_store();
+    let scene = Scene::new(endpoint, "key:secret-of-a-test");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(["fix", "--apply", "--yes", "--endpoint-url", &scene.endpoint])
+        .env("AWS_ACCESS_KEY_ID", &scene.key.0)
+        .env("AWS_SECRET_ACCESS_KEY", &scene.key.1)
+        .env("XDG_STATE_HOME", &scene.folder)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    writes.recv().unwrap();
+    // SIGKILL: nothing of the process runs any more.
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let said = scene.check(&["fix"], 1);
+    assert!(said.contains("was begun and not finished"), "{said}");
+    let id = id(&said).trim_end_matches('`').to_owned();
+    let said = scene.check(&["undo", &id], 0);
+    assert!(said.contains("as it was before"), "{said}");
+    scene.check(&["undo", &id], 2);
+}
