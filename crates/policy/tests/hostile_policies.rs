@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::sync::LazyLock;
+
 use oracle::case;
 use oracle::generate::bare_bucket;
 use oracle::replay::admitted;
@@ -16,7 +18,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::RngSeed;
 
-fn seeds() -> Vec<String> {
+/// The policies of all labelled cases.
+static SEEDS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let cases = [
         include_str!("data/bucket-cases.json"),
         include_str!("data/derived-cases.json"),
@@ -28,7 +31,7 @@ fn seeds() -> Vec<String> {
             .filter_map(|case| Some(case.policy?.to_string()))
     };
     cases.into_iter().flat_map(policies).collect()
-}
+});
 
 /// Texts that parsers trip over.
 const TRAPS: &[&str] = &[
@@ -138,7 +141,7 @@ fn examine(text: &str) -> Result<(), TestCaseError> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 600,
+        cases: 3_000,
         rng_seed: RngSeed::Fixed(3),
         failure_persistence: None,
         ..ProptestConfig::default()
@@ -149,10 +152,9 @@ proptest! {
         seed in any::<Index>(),
         damages in prop::collection::vec(damage(), 0..4),
     ) {
-        let seeds = seeds();
-        let mut text = seed.get(&seeds).clone();
+        let mut text = seed.get(&SEEDS).clone();
         for damage in &damages {
-            text = apply(damage, &text, &seeds);
+            text = apply(damage, &text, &SEEDS);
         }
         examine(&text)?;
     }

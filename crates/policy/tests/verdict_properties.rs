@@ -17,7 +17,8 @@ use policy::observed::Observed;
 use policy::public::{Answer, Verdict, Via, judge};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use proptest::test_runner::RngSeed;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{RngAlgorithm, RngSeed, TestRng, TestRunner};
 use serde_json::{Value, json};
 
 const CLASSES: [AccessClass; 2] = [AccessClass::Read, AccessClass::Write];
@@ -218,7 +219,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(160, 2))]
+    #![proptest_config(config(300, 2))]
 
     /// What brute force finds, the engine never calls closed.
     #[test]
@@ -244,6 +245,26 @@ proptest! {
             }
         }
     }
+}
+
+/// Agreement with brute force is worth something only if brute force finds what is there.
+#[test]
+fn brute_force_reaches_most_of_what_is_open() {
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
+    let mut runner = TestRunner::new_with_rng(ProptestConfig::default(), rng);
+    let (mut open, mut found) = (0, 0);
+    for _ in 0..150 {
+        let document = document(SMALL).new_tree(&mut runner).unwrap().current();
+        let bucket = document.bucket().unwrap();
+        let verdict = judge(&bucket);
+        for class in CLASSES.into_iter().filter(|c| verdict.access(*c).is_open()) {
+            open += 1;
+            found += u32::from(brute::find(&document, &bucket, class, false).is_some());
+        }
+    }
+    println!("brute force finds {found} of {open}");
+    assert!(open >= 60, "only {open} are open");
+    assert!(found * 10 >= open * 8, "{found} of {open}");
 }
 
 fn before_and_after(document: &Document, more: Statement, at: Index) -> (Verdict, Verdict) {
