@@ -143,7 +143,7 @@ async fn fix(args: &FixArgs) -> Result<ExitStatus, Failure> {
     for one in &mut judged {
         exceptions.apply(&mut one.assessment, Timestamp::now());
     }
-    let bounds = bounds(&live, &swept);
+    let bounds = bounds(&live, args.bucket.as_ref(), &swept);
     for bound in &bounds {
         eprintln!("warning: {bound}");
     }

@@ -142,9 +142,10 @@ impl Live {
     }
 
     /// What a reader of the result must know about its bounds, one sentence each.
-    pub(crate) fn bounds(&self) -> Vec<String> {
+    /// `found_by_name`: the one bucket that was asked for by its name was seen, whatever else there is.
+    pub(crate) fn bounds(&self, found_by_name: bool) -> Vec<String> {
         let mut bounds = Vec::new();
-        if self.store().saw_one_user_only() {
+        if self.store().saw_one_user_only() && !found_by_name {
             bounds.push(
                 "only this user's buckets were seen: the store is Ceph, and listing every user's needs credentials with the capability buckets=read"
                     .to_owned(),
@@ -284,6 +285,11 @@ impl Glob {
     /// Whether a name fits.
     pub(crate) fn matches(&self, name: &str) -> bool {
         self.0.matches(name)
+    }
+
+    /// Whether it is one name and no pattern.
+    pub(crate) fn is_one_name(&self) -> bool {
+        self.0.is_exact()
     }
 
     /// What every name that fits begins with.

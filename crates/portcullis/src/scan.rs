@@ -70,7 +70,7 @@ async fn scan(args: &ScanArgs) -> Result<ExitStatus, Failure> {
     }
     let assessments: Vec<Assessment> = judged.into_iter().map(|one| one.assessment).collect();
     let place = live.store().endpoint().unwrap_or("AWS");
-    let problems = bounds(&live, &swept)
+    let problems = bounds(&live, args.bucket.as_ref(), &swept)
         .into_iter()
         .chain(unread(&assessments))
         .map(|sentence| Problem::of_file(place, sentence))
@@ -123,8 +123,9 @@ pub(crate) async fn survey(
 }
 
 /// What keeps the result from being the whole truth, one sentence each.
-pub(crate) fn bounds(live: &Live, swept: &Swept) -> Vec<String> {
-    let mut bounds = live.bounds();
+pub(crate) fn bounds(live: &Live, glob: Option<&Glob>, swept: &Swept) -> Vec<String> {
+    let found_by_name = glob.is_some_and(Glob::is_one_name) && swept.listed > 0;
+    let mut bounds = live.bounds(found_by_name);
     if let Some(end) = &swept.ended_by {
         bounds.push(format!(
             "{} ({} of {} listed buckets judged)",
