@@ -78,10 +78,8 @@ pub fn matching_allows(policy: &Policy, request: &Request) -> Vec<usize> {
 /// Whether a grantee is, or holds, a stranger of this kind.
 fn holds(grantee: &Grantee, caller: &Caller) -> bool {
     match (grantee, caller) {
-        (Grantee::Group(uri), Caller::Anonymous) => uri == ALL_USERS,
-        (Grantee::Group(uri), Caller::Principal(_)) => {
-            uri == ALL_USERS || uri == AUTHENTICATED_USERS
-        }
+        (Grantee::Group(uri), _) if uri == ALL_USERS => true,
+        (Grantee::Group(uri), Caller::Principal(_)) => uri == AUTHENTICATED_USERS,
         (Grantee::CanonicalUser(id), Caller::Anonymous) => id == ANONYMOUS_CANONICAL_ID,
         _ => false,
     }

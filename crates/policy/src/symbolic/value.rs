@@ -114,7 +114,11 @@ impl Domain {
         let (null, atoms): (Vec<Atom<'_>>, Vec<Atom<'_>>) = atoms
             .iter()
             .partition(|atom| atom.condition.operator == Operator::Null);
-        let there = KeyValue::Values(vec![String::new()]);
+        // Whether a part of the value is there (a user's name, an account) shows on any such value.
+        let there = KeyValue::Values(vec![match range {
+            Range::Text { problem, .. } => problem.preferred.first().cloned().unwrap_or_default(),
+            _ => String::new(),
+        }]);
         if !null.iter().all(|atom| atom.is_satisfied(&there)) {
             return None;
         }
