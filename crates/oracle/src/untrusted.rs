@@ -635,18 +635,28 @@ fn is_source_test(condition: &Condition, operator: Operator) -> bool {
     condition.operator == operator && condition.key == "aws:sourceip"
 }
 
-/// Whether a narrow value of the statement holds the address while no wider one does.
+/// Whether a narrow value holds the address while no wider one does. The conditions of an Allow must
+/// all hold, so one of them is enough to make the address narrow; those of a Deny's NotIpAddress spare
+/// the address each for itself, so a wider value in any of them counts.
 fn held_narrowly(statement: &Statement, operator: Operator, address: IpAddr) -> bool {
-    let holding = |narrow: bool| {
-        statement
-            .conditions
+    let tests: Vec<&Condition> = statement
+        .conditions
+        .iter()
+        .filter(|c| is_source_test(c, operator))
+        .collect();
+    let holding = |tests: &[&Condition], narrow: bool| {
+        tests
             .iter()
-            .filter(|c| is_source_test(c, operator))
             .flat_map(|c| &c.values)
             .any(|value| match value {
                 Value::Cidr(block) => is_narrow(*block) == narrow && block.contains(&address),
                 _ => false,
             })
     };
-    holding(true) && !holding(false)
+    let narrowly = |tests: &[&Condition]| holding(tests, true) && !holding(tests, false);
+    if operator == Operator::NotIpAddress {
+        narrowly(&tests)
+    } else {
+        tests.iter().any(|test| narrowly(&[*test]))
+    }
 }

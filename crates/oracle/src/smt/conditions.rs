@@ -173,8 +173,8 @@ impl World<'_> {
         ways
     }
 
-    /// Whether a narrow block of the statement's tests with this operator holds the source address
-    /// while no wider one does.
+    /// Whether a narrow block holds the source address while no wider one does: of one of an Allow's
+    /// tests, which must all hold, or of a Deny's NotIpAddress tests together, each of which spares.
     pub(super) fn held_narrowly(&mut self, statement: &Statement, operator: &str) -> Truth {
         let tests: Vec<&Test> = statement
             .tests
@@ -185,7 +185,7 @@ impl World<'_> {
             return Truth::Known(false);
         }
         let network = self.network();
-        let held = |narrow: bool| {
+        let held = |tests: &[&Test], narrow: bool| {
             let blocks = tests.iter().flat_map(|t| &t.values);
             Truth::any(
                 blocks
@@ -193,7 +193,12 @@ impl World<'_> {
                     .map(|b| in_block(&network, b)),
             )
         };
-        held(true).and(held(false).not())
+        let narrowly = |tests: &[&Test]| held(tests, true).and(held(tests, false).not());
+        if operator == "NotIpAddress" {
+            narrowly(&tests)
+        } else {
+            Truth::any(tests.iter().map(|test| narrowly(&[*test])))
+        }
     }
 
     /// Whether a Deny would apply but for the narrow block of its NotIpAddress.
