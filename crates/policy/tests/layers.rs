@@ -504,3 +504,38 @@ fn a_deny_for_whoever_has_a_name_misses_the_unsigned() {
         Caller::Anonymous
     );
 }
+
+#[test]
+fn keys_that_repeat_a_part_of_another_are_there_with_it() {
+    let cases = [
+        (r#"{"Null":{"aws:username":"false"}}"#, "open"),
+        (r#"{"Null":{"aws:PrincipalAccount":"false"}}"#, "open"),
+        (r#"{"Null":{"s3:DataAccessPointAccount":"false"}}"#, "open"),
+        (r#"{"Null":{"aws:EpochTime":"false"}}"#, "open"),
+        (r#"{"Null":{"aws:EpochTime":"true"}}"#, "closed"),
+        (
+            r#"{"Null":{"aws:username":"true","aws:PrincipalArn":"false"}}"#,
+            "open",
+        ),
+        (
+            r#"{"NumericLessThan":{"aws:EpochTime":"1735689600"}}"#,
+            "closed",
+        ),
+        (
+            r#"{"NumericGreaterThan":{"aws:EpochTime":"1735689600"}}"#,
+            "open",
+        ),
+    ];
+    for (conditions, read) in cases {
+        check(|b| b.policy = allow(conditions), read);
+    }
+    // The access point of the owner's account has that account.
+    let delegating = allow(
+        r#"{"Null":{"s3:DataAccessPointAccount":"false"},
+            "StringEquals":{"s3:DataAccessPointAccount":"111122223333"}}"#,
+    );
+    check(
+        |b| (b.policy, b.access_points) = (delegating, point(point_policy(), false)),
+        "open",
+    );
+}

@@ -94,6 +94,23 @@ pub(crate) enum Range {
     },
 }
 
+impl Range {
+    /// Some value, whichever: that a key is there, and a key that repeats a part of it (a user's
+    /// name, an account), shows on any.
+    fn some_value(&self) -> KeyValue {
+        match self {
+            Range::Text { problem, .. } => {
+                KeyValue::Values(vec![problem.preferred.first().cloned().unwrap_or_default()])
+            }
+            Range::OneOf(values) => KeyValue::Values(values.iter().take(1).cloned().collect()),
+            Range::Time { .. } => KeyValue::At(Timestamp::UNIX_EPOCH),
+            Range::Numbers { .. } | Range::Dates | Range::Addresses { .. } => {
+                KeyValue::Values(vec![String::new()])
+            }
+        }
+    }
+}
+
 impl Domain {
     /// A value that satisfies every atom. `None`: there is none, or (with a doubt added) none was
     /// found.
@@ -114,11 +131,7 @@ impl Domain {
         let (null, atoms): (Vec<Atom<'_>>, Vec<Atom<'_>>) = atoms
             .iter()
             .partition(|atom| atom.condition.operator == Operator::Null);
-        // Whether a part of the value is there (a user's name, an account) shows on any such value.
-        let there = KeyValue::Values(vec![match range {
-            Range::Text { problem, .. } => problem.preferred.first().cloned().unwrap_or_default(),
-            _ => String::new(),
-        }]);
+        let there = range.some_value();
         if !null.iter().all(|atom| atom.is_satisfied(&there)) {
             return None;
         }
