@@ -95,7 +95,10 @@ impl World<'_> {
             }
             Datum::Number(number) => Some(compare(number, operator, value)),
             Datum::Text(text) => {
-                let mode = if operator.starts_with("Arn") {
+                // A star alone stands for any ARN; elsewhere the parts match one by one.
+                let mode = if operator.starts_with("Arn") && value == "*" {
+                    Mode::Like
+                } else if operator.starts_with("Arn") {
                     Mode::Arn
                 } else if operator.ends_with("IgnoreCase") {
                     Mode::EqualsIgnoreCase

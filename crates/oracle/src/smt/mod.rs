@@ -183,10 +183,13 @@ fn actions(document: &Document, question: Question) -> Vec<AskedAction> {
     }
     let mut asked: Vec<AskedAction> = sorts.into_values().collect();
     if question.is_aws() {
-        // Names that are no action count: one for each pattern that is none.
+        // Names that are no action count: one for each pattern that takes no action at all.
         for pattern in document.statements.iter().flat_map(|s| &s.actions) {
             let name = pattern.to_lowercase().replace(['*', '?'], "x");
-            if table.index_of(&name).is_none() {
+            let takes_none = !table
+                .iter()
+                .any(|(_, action)| glob(&pattern.to_lowercase(), &action.name.to_lowercase()));
+            if takes_none {
                 asked.extend(
                     [ResourceType::Bucket, ResourceType::Object].map(|resource| AskedAction {
                         name: name.clone(),
