@@ -8,6 +8,8 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+use crate::action::{ActionSet, ActionTable};
+
 /// What a key's values are, seen from an untrusted caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -183,14 +185,27 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     TABLE.keys().map(String::as_str)
 }
 
-/// Whether requests of an action can carry a service's own key: listed for the action, or not a key
-/// of Amazon S3 at all.
-pub(crate) fn accompanies(name: &str, action_keys: &[String]) -> bool {
-    if !name.starts_with("s3:") || lookup(name).is_some_and(|key| key.every_action) {
-        return true;
+/// The actions that the service authorization reference lists each key for; tag keys by family.
+static ACTIONS: LazyLock<HashMap<&'static str, ActionSet>> = LazyLock::new(|| {
+    let mut actions: HashMap<&'static str, ActionSet> = HashMap::new();
+    for (index, action) in ActionTable::get().iter() {
+        for key in &action.keys {
+            let listed = actions.entry(key).or_default();
+            *listed = listed.with(index);
+        }
+    }
+    actions
+});
+
+/// The actions whose requests can carry a key: those that it is listed for, or all if it is not a key
+/// of Amazon S3 itself.
+pub(crate) fn accompanied_actions(name: &str, key: Option<&Key>) -> ActionSet {
+    if !name.starts_with("s3:") || key.is_some_and(|key| key.every_action) {
+        return ActionTable::get().all();
     }
     let family = name.find('/').map_or(name, |slash| &name[..=slash]);
-    action_keys.iter().any(|key| key == name || key == family)
+    let listed = |name| ACTIONS.get(name).copied().unwrap_or_default();
+    listed(name).or(listed(family))
 }
 
 #[cfg(test)]
@@ -203,11 +218,16 @@ mod tests {
             lookup("aws:principaltag/team").map(|k| k.domain),
             Some(KeyDomain::Text)
         );
-        assert!(accompanies(
-            "s3:existingobjecttag/public",
-            &["s3:existingobjecttag/".into()]
-        ));
-        assert!(!accompanies("s3:prefix", &["s3:versionid".into()]));
-        assert!(accompanies("s3:dataaccesspointarn", &[]));
+        let actions = |name| accompanied_actions(name, lookup(name));
+        let index = |name| ActionTable::get().index_of(name);
+        let get_object =
+            index("s3:GetObject").map_or(ActionSet::EMPTY, |i| ActionSet::EMPTY.with(i));
+        assert!(
+            !actions("s3:existingobjecttag/public")
+                .and(get_object)
+                .is_empty()
+        );
+        assert!(actions("s3:prefix").and(get_object).is_empty());
+        assert!(!actions("s3:dataaccesspointarn").and(get_object).is_empty());
     }
 }

@@ -119,9 +119,9 @@ fn unknown(linter: &mut Linter<'_>, condition: &Condition) {
 
 /// A key that requests of the statement's actions never have.
 fn without_action(linter: &mut Linter<'_>, statement: &Statement, condition: &Condition) {
-    let table = ActionTable::get();
     let actions = statement.action.known;
-    let has = |index: usize| key::accompanies(&condition.key, &table.action(index).keys);
+    let carriers = key::accompanied_actions(&condition.key, key::lookup(&condition.key));
+    let has = |index: usize| carriers.contains(index);
     if actions.is_empty() || condition.operator == Operator::Null || actions.iter().any(has) {
         return;
     }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::action::AccessClass;
 use crate::bucket::Bucket;
 use crate::document::{Principal, PrincipalClause};
-use crate::key::{self, CallerKind, Key, KeyDomain, KeyNetwork, Presence};
+use crate::key::{CallerKind, Key, KeyDomain, KeyNetwork, Presence};
 
 use super::glob::Glob;
 use super::names::{Names, exactly};
@@ -109,7 +109,7 @@ impl Environment {
         callers: Callers,
         bucket: &Bucket,
         names: &Names,
-        keys: &[&str],
+        keys: &[(&str, Option<&Key>)],
         principals: impl Iterator<Item = &'p PrincipalClause>,
         needs_signed: bool,
     ) -> Vec<Environment> {
@@ -117,13 +117,13 @@ impl Environment {
         let free = question == Question::AwsStatus;
         let uses_network = keys
             .iter()
-            .any(|k| key::lookup(k).is_some_and(|k| k.network != KeyNetwork::Any));
+            .any(|(_, k)| k.is_some_and(|k| k.network != KeyNetwork::Any));
         let networks: &[Network] = match (free, uses_network) {
             (true, _) => &[Network::Free],
             (false, true) => &[Network::Internet, Network::VpcEndpoint],
             (false, false) => &[Network::Internet],
         };
-        let uses_tls = keys.contains(&"s3:tlsversion");
+        let uses_tls = keys.iter().any(|(name, _)| *name == "s3:tlsversion");
         let tls: &[Option<bool>] = if uses_tls && !free {
             &[Some(true), Some(false)]
         } else {
@@ -145,17 +145,18 @@ impl Environment {
         environments
     }
 
-    /// The values that this caller can have for a key, whichever the action. `is_text`: the policy
+    /// The values that this caller can have for a key of the table, or one that it does not know,
+    /// whichever the action. `is_text`: the policy
     /// tests a key that the table does not know as a text.
     pub(crate) fn domain(
         &self,
-        name: &str,
+        key: Option<&Key>,
         untabled: KeyDomain,
         bucket: &Bucket,
         names: &Names,
     ) -> Domain {
         let free = self.network == Network::Free;
-        let Some(key) = key::lookup(name) else {
+        let Some(key) = key else {
             return Domain {
                 absent: true,
                 present: Some(plain_range(untabled)),
@@ -422,7 +423,7 @@ fn beginning_with(text: &str) -> Glob {
 fn whos<'p>(
     callers: Callers,
     names: &Names,
-    keys: &[&str],
+    keys: &[(&str, Option<&Key>)],
     principals: impl Iterator<Item = &'p PrincipalClause>,
     needs_signed: bool,
 ) -> Vec<Who> {
@@ -434,11 +435,11 @@ fn whos<'p>(
     // that come in by the same principal element.
     let tells_callers_apart = keys
         .iter()
-        .filter_map(|k| key::lookup(k))
+        .filter_map(|(_, key)| *key)
         .any(|key| !key.callers.is_empty() || key.domain == KeyDomain::ViaService);
-    let tells_types_apart = keys.iter().any(|k| {
+    let tells_types_apart = keys.iter().any(|(name, _)| {
         matches!(
-            *k,
+            *name,
             "aws:principalarn"
                 | "aws:userid"
                 | "aws:username"
@@ -447,7 +448,9 @@ fn whos<'p>(
         )
     });
     let mut any_service = tells_callers_apart;
-    let mut any_provider = keys.contains(&"aws:federatedprovider");
+    let mut any_provider = keys
+        .iter()
+        .any(|(name, _)| *name == "aws:federatedprovider");
     let mut needs_signed = needs_signed || tells_callers_apart;
     for entry in principals.flat_map(|clause| &clause.entries) {
         match entry {

@@ -140,7 +140,7 @@ impl<'s, 'p> Search<'s, 'p> {
                 .iter()
                 .map(|v| {
                     self.environment
-                        .domain(&v.key, v.untabled, space.bucket, space.names)
+                        .domain(v.entry, v.untabled, space.bucket, space.names)
                 })
                 .collect();
             for (key, chosen) in &space.fixed {
@@ -598,7 +598,7 @@ impl<'s, 'p> Search<'s, 'p> {
             if let KeyValue::At(at) = value {
                 moment = Some(*at);
             }
-            for (member, part) in &variable.members {
+            for (member, part, _) in &variable.members {
                 if let Some(values) = value.values(*part) {
                     context.set(member, values.into_owned());
                 }
@@ -634,7 +634,7 @@ impl<'s, 'p> Search<'s, 'p> {
     /// The ARN of a principal of an account that nothing names, when no condition asks for one.
     fn stranger(&self) -> String {
         let domain = self.environment.domain(
-            "aws:principalarn",
+            key::lookup("aws:principalarn"),
             KeyDomain::Text,
             self.space.bucket,
             self.space.names,

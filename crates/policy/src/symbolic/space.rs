@@ -6,7 +6,7 @@ use crate::action::{ActionSet, ActionTable, ResourceType};
 use crate::bucket::Bucket;
 use crate::condition::{Condition, Operator};
 use crate::document::{ActionClause, PrincipalClause, Statement};
-use crate::key::{self, KeyDomain, LinkedPart};
+use crate::key::{self, Key, KeyDomain, LinkedPart};
 
 use super::caller::{Callers, Environment, Question};
 use super::doubts::{Bound, Doubts};
@@ -56,11 +56,18 @@ pub(crate) struct Test<'p> {
 #[derive(Clone, Debug)]
 pub(crate) struct Variable {
     pub(crate) key: String,
+    /// What the table says of it.
+    pub(crate) entry: Option<&'static Key>,
+    /// The actions whose requests can carry it.
+    pub(crate) actions: ActionSet,
     /// The used keys that it stands for.
-    pub(crate) members: Vec<(String, Option<LinkedPart>)>,
+    pub(crate) members: Vec<Member>,
     /// How the policies test it, if the table does not know it.
     pub(crate) untabled: KeyDomain,
 }
+
+/// A used key: its name, which part of the variable it is, and what the table says of it.
+pub(crate) type Member = (String, Option<LinkedPart>, Option<&'static Key>);
 
 /// Permissions and Deny statements over the same variables.
 #[derive(Debug)]
@@ -171,16 +178,23 @@ impl<'p> Space<'p> {
         name: &str,
         condition: Option<&Condition>,
     ) -> (usize, Option<LinkedPart>) {
-        let linked = key::lookup(name).and_then(|key| key.linked.as_ref());
-        let (key, part) = match linked {
+        let own = key::lookup(name);
+        let (key, part) = match own.and_then(|key| key.linked.as_ref()) {
             Some(linked) => (linked.to.as_str(), Some(linked.part)),
             None => (name, None),
         };
         let at = match self.variables.iter().position(|v| v.key == key) {
             Some(at) => at,
             None => {
+                let entry = if part.is_none() {
+                    own
+                } else {
+                    key::lookup(key)
+                };
                 self.variables.push(Variable {
                     key: key.to_owned(),
+                    entry,
+                    actions: key::accompanied_actions(key, entry),
                     members: Vec::new(),
                     untabled: KeyDomain::Untested,
                 });
@@ -188,8 +202,8 @@ impl<'p> Space<'p> {
             }
         };
         let variable = &mut self.variables[at];
-        if !variable.members.iter().any(|(member, _)| member == name) {
-            variable.members.push((name.to_owned(), part));
+        if !variable.members.iter().any(|(member, ..)| member == name) {
+            variable.members.push((name.to_owned(), part, own));
         }
         if let Some(tested) = condition.and_then(tested_as) {
             variable.untabled = match variable.untabled {
@@ -254,10 +268,14 @@ impl<'p> Space<'p> {
         attempts: &mut Vec<Attempt>,
     ) -> Option<Found> {
         attempts.resize(self.permissions.len(), Attempt::default());
-        let keys: Vec<&str> = self
+        let keys: Vec<(&str, Option<&'static Key>)> = self
             .variables
             .iter()
-            .flat_map(|v| v.members.iter().map(|(name, _)| name.as_str()))
+            .flat_map(|v| {
+                v.members
+                    .iter()
+                    .map(|(name, _, entry)| (name.as_str(), *entry))
+            })
             .collect();
         let parts = || self.permissions.iter().flat_map(|p| &p.parts);
         let clauses = parts()
@@ -290,8 +308,7 @@ impl<'p> Space<'p> {
 
 /// Whether a request of the action can carry a key.
 pub(crate) fn accompanies(question: Question, variable: &Variable, action: usize) -> bool {
-    question == Question::AwsStatus
-        || key::accompanies(&variable.key, &ActionTable::get().action(action).keys)
+    question == Question::AwsStatus || variable.actions.contains(action)
 }
 
 /// How a condition reads a key that the table does not know.

@@ -259,7 +259,8 @@ fn candidates<'s>(
                 not_before: Some(bucket.as_of),
             };
             for name in &related {
-                let mut domain = environment.domain(name, KeyDomain::Text, bucket, names);
+                let mut domain =
+                    environment.domain(key::lookup(name), KeyDomain::Text, bucket, names);
                 domain.absent = false;
                 let solved = domain.solve(&[], Bound::Lower, &mut Doubts::default());
                 if let Some(value) = solved
