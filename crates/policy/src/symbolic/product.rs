@@ -2,8 +2,11 @@
 
 use std::ops::Range;
 
-use super::glob::{Glob, Set, Step};
+use super::glob::Glob;
 use super::text::TextProblem;
+
+/// The size of alphabet up to which sets of characters are kept as bits.
+const MASKED: usize = 128;
 
 /// The automata of a problem side by side. A state is the set of positions of each, as bits; every
 /// automaton begins a word of its own.
@@ -13,8 +16,9 @@ pub(crate) struct Product<'p> {
     pub(crate) start: Vec<u64>,
     /// For each character of the alphabet, the positions that take it.
     takes: Vec<Vec<u64>>,
-    /// For each automaton and step, the one character that it takes, if it is one.
-    singles: Vec<Vec<Option<usize>>>,
+    /// For each automaton and step, the characters that it takes, as bits of their index; empty for
+    /// a large alphabet.
+    masks: Vec<Vec<u128>>,
     repeats: Vec<u64>,
     /// The position behind the last step.
     ends: Vec<u64>,
@@ -43,29 +47,24 @@ impl<'p> Product<'p> {
             bits
         };
         let mut takes = vec![vec![0; words]; alphabet.len()];
+        let mut masks = Vec::with_capacity(spans.len());
         for (glob, span) in problem.globs().zip(&spans) {
+            let mut of_steps = vec![0; glob.steps.len()];
             for (at, step) in glob.steps.iter().enumerate() {
-                for (row, c) in takes.iter_mut().zip(alphabet) {
+                for (index, (row, c)) in takes.iter_mut().zip(alphabet).enumerate() {
                     if glob.takes(step, *c) {
                         row[span.start + at / 64] |= 1 << (at % 64);
+                        of_steps[at] |= 1u128.checked_shl(index as u32).unwrap_or(0);
                     }
                 }
             }
+            masks.push(of_steps);
         }
         let mut product = Product {
             problem,
             start: bits(&|_, at| at == 0),
             takes,
-            singles: problem
-                .globs()
-                .map(|glob| {
-                    let single = |step: &Step| match step.set {
-                        Set::One(c) if !glob.folds => alphabet.iter().position(|a| *a == c),
-                        _ => None,
-                    };
-                    glob.steps.iter().map(single).collect()
-                })
-                .collect(),
+            masks,
             repeats: bits(&|glob, at| glob.steps.get(at).is_some_and(|s| s.repeats)),
             ends: bits(&|glob, at| at == glob.steps.len()),
             accepts_all: bits(&|glob, at| glob.accepts_all_from(at)),
@@ -77,49 +76,38 @@ impl<'p> Product<'p> {
         product
     }
 
-    /// The characters that some group does not rule out at a glance: where all that it waits for is
-    /// single characters, only these.
+    /// The characters that each group has an automaton for here.
     pub(crate) fn possible(&self, state: &[u64], possible: &mut Vec<usize>) {
         possible.clear();
         let (groups, _) = self.groups();
+        if self.takes.len() > MASKED {
+            let takes = |character: &usize| {
+                let (mut groups, _) = self.groups();
+                groups.all(|mut group| group.any(|at| self.has(at, state, &self.takes[*character])))
+            };
+            possible.extend((0..self.takes.len()).filter(takes));
+            return;
+        }
+        let mut left = u128::MAX >> (MASKED - self.takes.len());
         for group in groups {
-            let mut waited_for = Vec::new();
-            let mut single = true;
-            'group: for automaton in group {
+            let mut taken = 0;
+            for automaton in group {
                 let span = self.spans[automaton].clone();
                 for word in span.clone() {
                     let mut pending = state[word] & !self.ends[word];
                     while pending != 0 {
                         let at = (word - span.start) * 64 + pending.trailing_zeros() as usize;
                         pending &= pending - 1;
-                        match self.singles[automaton][at] {
-                            Some(character) => waited_for.push(character),
-                            None => {
-                                single = false;
-                                break 'group;
-                            }
-                        }
+                        taken |= self.masks[automaton][at];
                     }
                 }
             }
-            if single && (possible.is_empty() || waited_for.len() < possible.len()) {
-                waited_for.sort_unstable();
-                waited_for.dedup();
-                if waited_for.is_empty() {
-                    return;
-                }
-                *possible = waited_for;
-            }
+            left &= taken;
         }
-        if possible.is_empty() {
-            possible.extend(0..self.takes.len());
+        while left != 0 {
+            possible.push(left.trailing_zeros() as usize);
+            left &= left - 1;
         }
-    }
-
-    /// Whether each group has an automaton that takes the character here.
-    pub(crate) fn can_step(&self, state: &[u64], character: usize) -> bool {
-        let (mut groups, _) = self.groups();
-        groups.all(|mut group| group.any(|at| self.has(at, state, &self.takes[character])))
     }
 
     pub(crate) fn step(&self, state: &[u64], character: usize, next: &mut [u64]) {

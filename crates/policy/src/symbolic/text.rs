@@ -158,9 +158,6 @@ impl TextProblem {
             }
             product.possible(&states[at].0, &mut possible);
             for &index in &possible {
-                if !product.can_step(&states[at].0, index) {
-                    continue;
-                }
                 let c = alphabet[index];
                 product.step(&states[at].0, index, &mut next);
                 if product.is_hopeless(&next) || seen.contains(&next) {
