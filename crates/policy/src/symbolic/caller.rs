@@ -10,7 +10,7 @@ use crate::document::{Principal, PrincipalClause};
 use crate::key::{CallerKind, Key, KeyDomain, KeyNetwork, Presence};
 
 use super::glob::Glob;
-use super::names::{Names, exactly};
+use super::names::{Names, beginning_with, exactly};
 use super::text::TextProblem;
 use super::value::{Domain, Range};
 
@@ -345,11 +345,7 @@ impl Environment {
     }
 
     fn user_ids(&self, names: &Names, text: &TextRange<'_>) -> Option<Range> {
-        let mut named: Vec<Rc<Glob>> = Vec::new();
-        for id in names.user_ids.iter().chain(&names.accounts) {
-            named.push(Rc::new(Glob::exactly(id)));
-            named.push(Rc::new(beginning_with(&format!("{id}:"))));
-        }
+        let named = names.unique_ids();
         match &self.who {
             Who::Anonymous => Some(Range::OneOf(vec!["anonymous".to_owned()])),
             Who::Signed(PrincipalType::User) => text(&["AIDA^"], named, &["AIDAATTACKERATTACKER"]),
@@ -412,12 +408,6 @@ fn plain_range(domain: KeyDomain) -> Range {
             multivalued: false,
         },
     }
-}
-
-fn beginning_with(text: &str) -> Glob {
-    let mut glob = Glob::exactly(text);
-    glob.steps.extend(Glob::format("*").steps);
-    glob
 }
 
 fn whos<'p>(

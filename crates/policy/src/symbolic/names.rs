@@ -31,6 +31,7 @@ pub(crate) struct Names {
     pub(crate) resources: Vec<Glob>,
     exact_accounts: OnceCell<Globs>,
     arns_of_accounts: OnceCell<Globs>,
+    unique_ids: OnceCell<Globs>,
 }
 
 /// Patterns that many problems share.
@@ -86,6 +87,20 @@ impl Names {
         };
         self.arns_of_accounts
             .get_or_init(|| self.accounts.iter().map(arns).collect())
+            .clone()
+    }
+
+    /// The named unique ids and accounts, alone and with what follows a colon.
+    pub(crate) fn unique_ids(&self) -> Globs {
+        let both = |id: &String| {
+            [
+                Rc::new(Glob::exactly(id)),
+                Rc::new(beginning_with(&format!("{id}:"))),
+            ]
+        };
+        let ids = || self.user_ids.iter().chain(&self.accounts);
+        self.unique_ids
+            .get_or_init(|| ids().flat_map(both).collect())
             .clone()
     }
 
@@ -166,6 +181,13 @@ pub(crate) fn exactly(texts: &[String]) -> Vec<Rc<Glob>> {
         .iter()
         .map(|text| Rc::new(Glob::exactly(text)))
         .collect()
+}
+
+/// Texts that begin with a text.
+pub(crate) fn beginning_with(text: &str) -> Glob {
+    let mut glob = Glob::exactly(text);
+    glob.steps.extend(Glob::format("*").steps);
+    glob
 }
 
 /// A part of a pattern that is neither empty nor open.
