@@ -143,7 +143,7 @@ impl Findings {
 #[test]
 #[ignore = "needs Z3: run cargo xtask test"]
 fn the_engine_and_the_solver_agree() {
-    let documents = setting("PORTCULLIS_SMT_DOCUMENTS", 1_000);
+    let documents = setting("PORTCULLIS_SMT_DOCUMENTS", 2_000);
     let seed = setting("PORTCULLIS_SMT_SEED", 1);
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
     let shares: Vec<_> = (0..threads)
