@@ -5,6 +5,7 @@ pub mod assessment;
 pub mod exceptions;
 pub mod fingerprint;
 pub mod input;
+pub mod item;
 pub mod remediation;
 pub mod report;
 pub mod rules;
