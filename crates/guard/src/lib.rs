@@ -16,4 +16,6 @@ pub mod operation;
 pub mod pace;
 pub mod ports;
 pub mod remediate;
+pub mod repository;
+pub mod state;
 pub mod sweep;
