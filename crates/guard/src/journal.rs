@@ -195,14 +195,15 @@ pub enum JournalError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// The store that keeps it.
+    #[error("the journal: {0}")]
+    Store(String),
 }
 
 /// Where records are kept.
-pub trait Journal {
-    /// Puts a record on disk; when it returns, the record survives a crash.
-    fn append(&mut self, record: &Record) -> Result<(), JournalError>;
-    /// Every record, in order.
-    fn records(&self) -> Result<Vec<Record>, JournalError>;
+pub trait Journal: Send {
+    /// Keeps a record; when it returns, the record survives a crash.
+    fn append(&mut self, record: &Record) -> impl Future<Output = Result<(), JournalError>> + Send;
 }
 
 /// Every remediation, in the order of their beginning.
@@ -292,7 +293,14 @@ impl FileJournal {
 }
 
 impl Journal for FileJournal {
-    fn append(&mut self, record: &Record) -> Result<(), JournalError> {
+    async fn append(&mut self, record: &Record) -> Result<(), JournalError> {
+        // One line and one flush of it: not worth a thread of its own.
+        self.write(record)
+    }
+}
+
+impl FileJournal {
+    fn write(&self, record: &Record) -> Result<(), JournalError> {
         let write = || -> io::Result<()> {
             let mut file = self.open()?;
             // Two commands at once: one line after the other.
@@ -311,7 +319,8 @@ impl Journal for FileJournal {
         write().map_err(|source| self.failed(source))
     }
 
-    fn records(&self) -> Result<Vec<Record>, JournalError> {
+    /// Every record, in order.
+    pub fn records(&self) -> Result<Vec<Record>, JournalError> {
         let text = match std::fs::read(&self.path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -94,6 +94,14 @@ pub enum RemediateError {
         /// The bucket.
         bucket: String,
     },
+    /// Enforcement was stopped meanwhile.
+    #[error("{bucket}: {why}; nothing more was written")]
+    NotPermitted {
+        /// The bucket.
+        bucket: String,
+        /// Why.
+        why: String,
+    },
     /// No call can succeed.
     #[error(transparent)]
     Hopeless(#[from] crate::error::Hopeless),
@@ -102,18 +110,61 @@ pub enum RemediateError {
     Journal(#[from] JournalError),
 }
 
+/// Asked immediately before each write: whether it may still be made.
+pub trait Permit: Sync {
+    /// `Err`: why not. Nothing more is written then.
+    fn permit(&self) -> impl Future<Output = Result<(), String>> + Send;
+}
+
+/// Somebody asked for this very remediation: it may be made.
+#[derive(Clone, Copy, Debug)]
+pub struct AskedFor;
+
+impl Permit for AskedFor {
+    async fn permit(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
 /// The clock, at the edge.
 pub type Now<'a> = &'a (dyn Fn() -> Timestamp + Send + Sync);
+
+/// Where one remediation, or taking one back, is noted down.
+pub struct Notes<'a, J> {
+    /// The journal.
+    pub journal: &'a mut J,
+    /// The remediation's id.
+    pub id: &'a str,
+    /// The clock.
+    pub now: Now<'a>,
+}
+
+impl<J: Journal> Notes<'_, J> {
+    async fn append(&mut self, event: Event) -> Result<(), JournalError> {
+        let record = Record {
+            id: self.id.to_owned(),
+            at: (self.now)(),
+            event,
+        };
+        self.journal.append(&record).await
+    }
+
+    /// Notes down why it failed, and fails so.
+    async fn failed<T>(&mut self, error: RemediateError) -> Result<T, RemediateError> {
+        let why = error.to_string();
+        self.append(Event::Failed { why }).await?;
+        Err(error)
+    }
+}
 
 /// Applies a plan. Returns the bucket as it is afterwards, judged.
 pub async fn apply<R: ReadBuckets + WriteBuckets, J: Journal>(
     gatherer: &Gatherer<R>,
-    journal: &mut J,
     plan: &RemediationPlan,
     at: &BucketAddress,
     place: Place,
-    id: &str,
-    now: Now<'_>,
+    permit: &impl Permit,
+    mut notes: Notes<'_, J>,
 ) -> Result<Assessment, RemediateError> {
     let planned: Vec<Change> = changes(plan);
     let fresh = read(gatherer, at).await?;
@@ -138,40 +189,38 @@ pub async fn apply<R: ReadBuckets + WriteBuckets, J: Journal>(
             }
         }
     }
-    let mut note = |event: Event| {
-        journal.append(&Record {
-            id: id.to_owned(),
-            at: now(),
-            event,
-        })
+    let permitted = async || {
+        permit
+            .permit()
+            .await
+            .map_err(|why| RemediateError::NotPermitted {
+                bucket: at.name.clone(),
+                why,
+            })
     };
-    note(Event::Intent {
-        place,
-        changes: planned.clone(),
-    })?;
+    permitted().await?;
+    notes
+        .append(Event::Intent {
+            place,
+            changes: planned.clone(),
+        })
+        .await?;
     for (index, change) in planned.iter().enumerate() {
-        let left = match write(gatherer, at, &change.before, &change.after).await {
-            Ok(left) => left,
-            Err(error) => {
-                note(Event::Failed {
-                    why: error.to_string(),
-                })?;
-                return Err(error);
-            }
+        let written = match permitted().await {
+            Ok(()) => write(gatherer, at, &change.before, &change.after).await,
+            Err(refused) => Err(refused),
         };
-        note(Event::Written {
-            change: index,
-            left,
-        })?;
+        match written {
+            Ok(left) => {
+                let change = index;
+                notes.append(Event::Written { change, left }).await?;
+            }
+            Err(error) => return notes.failed(error).await,
+        }
     }
     let after = match read(gatherer, at).await {
         Ok(after) => after,
-        Err(error) => {
-            note(Event::Failed {
-                why: error.to_string(),
-            })?;
-            return Err(error);
-        }
+        Err(error) => return notes.failed(error).await,
     };
     let open = |verdict: &policy::public::Verdict| {
         (
@@ -181,15 +230,10 @@ pub async fn apply<R: ReadBuckets + WriteBuckets, J: Journal>(
     };
     let (expected, is) = (open(&plan.expected), open(&after.verdict));
     if (is.0 && !expected.0) || (is.1 && !expected.1) {
-        let error = RemediateError::StillOpen {
-            bucket: at.name.clone(),
-        };
-        note(Event::Failed {
-            why: error.to_string(),
-        })?;
-        return Err(error);
+        let bucket = at.name.clone();
+        return notes.failed(RemediateError::StillOpen { bucket }).await;
     }
-    note(Event::Verified)?;
+    notes.append(Event::Verified).await?;
     Ok(after)
 }
 
@@ -232,19 +276,13 @@ pub async fn undo<R: ReadBuckets + WriteBuckets, J: Journal>(
             });
         }
     }
-    let mut note = |event: Event| {
-        journal.append(&Record {
-            id: id.clone(),
-            at: now(),
-            event,
-        })
-    };
-    note(Event::UndoIntent)?;
+    let mut notes = Notes { journal, id, now };
+    notes.append(Event::UndoIntent).await?;
     for (is, before) in to_restore.iter().rev() {
         write(gatherer, &at, is, before).await?;
     }
     let after = read(gatherer, &at).await?;
-    note(Event::Undone)?;
+    notes.append(Event::Undone).await?;
     Ok(after)
 }
 

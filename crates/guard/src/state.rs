@@ -77,6 +77,8 @@ pub struct Finding {
     pub witness: Option<Value>,
     /// Whether an event rule sent it to the responder.
     pub respond: bool,
+    /// The topics that event rules sent it to: what follows is told there too.
+    pub topics: Vec<String>,
     /// What the responder last said of it, for people: held back and why, or failed and why.
     pub response: Option<String>,
     /// How many steps of the escalation ladder were taken.

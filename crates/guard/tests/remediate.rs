@@ -18,7 +18,7 @@ use guard::journal::{
     FileJournal, Journal, JournalError, Place, Record, State as Progress, remediations,
 };
 use guard::operation::Operation;
-use guard::remediate::{RemediateError, apply, undo};
+use guard::remediate::{self, AskedFor, Permit, RemediateError, apply, undo};
 use guard::sweep::judge_one;
 use policy::bucket::PublicAccessBlock;
 use support::*;
@@ -31,7 +31,7 @@ struct Notes {
 }
 
 impl Journal for Notes {
-    fn append(&mut self, record: &Record) -> Result<(), JournalError> {
+    async fn append(&mut self, record: &Record) -> Result<(), JournalError> {
         if Some(self.records.len()) == self.breaks_after {
             return Err(JournalError::Io {
                 path: "journal".into(),
@@ -40,10 +40,6 @@ impl Journal for Notes {
         }
         self.records.push(record.clone());
         Ok(())
-    }
-
-    fn records(&self) -> Result<Vec<Record>, JournalError> {
-        Ok(self.records.clone())
     }
 }
 
@@ -72,7 +68,21 @@ async fn run(
     journal: &mut impl Journal,
     plan: &RemediationPlan,
 ) -> Result<Assessment, RemediateError> {
-    apply(gatherer, journal, plan, &address("b"), place(), "r1", &now).await
+    permitted(gatherer, journal, plan, &AskedFor).await
+}
+
+async fn permitted(
+    gatherer: &Gatherer<Memory>,
+    journal: &mut impl Journal,
+    plan: &RemediationPlan,
+    permit: &impl Permit,
+) -> Result<Assessment, RemediateError> {
+    let notes = remediate::Notes {
+        journal,
+        id: "r1",
+        now: &now,
+    };
+    apply(gatherer, plan, &address("b"), place(), permit, notes).await
 }
 
 /// Open by ACL and by policy, with a block of its own that does not matter.
@@ -290,8 +300,8 @@ async fn a_store_that_says_yes_and_does_nothing_is_found_out() {
     assert!(matches!(known[0].state, Progress::Failed(_)));
 }
 
-#[test]
-fn the_file_keeps_records_and_survives_a_torn_line() {
+#[tokio::test]
+async fn the_file_keeps_records_and_survives_a_torn_line() {
     let folder = std::env::temp_dir().join(format!("portcullis-journal-{}", std::process::id()));
     let path = folder.join("deep/journal.jsonl");
     let mut journal = FileJournal::at(&path);
@@ -307,7 +317,7 @@ fn the_file_keeps_records_and_survives_a_torn_line() {
             }],
         },
     };
-    journal.append(&record).unwrap();
+    journal.append(&record).await.unwrap();
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -320,11 +330,49 @@ fn the_file_keeps_records_and_survives_a_torn_line() {
     torn.extend_from_slice(&whole[..whole.len() / 2]);
     std::fs::write(&path, &torn).unwrap();
     assert_eq!(journal.records().unwrap(), std::slice::from_ref(&record));
-    journal.append(&record).unwrap();
+    journal.append(&record).await.unwrap();
     assert_eq!(journal.records().unwrap(), [record.clone(), record.clone()]);
     // What is no record is not skipped in silence.
     std::fs::write(&path, b"{\"id\": 1}\n").unwrap();
     let error = journal.records().unwrap_err().to_string();
     assert!(error.contains("line 1"), "{error}");
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// Refuses from the so-many-th question on.
+struct Until(std::sync::atomic::AtomicUsize);
+
+impl Permit for Until {
+    async fn permit(&self) -> Result<(), String> {
+        let left = &self.0;
+        let order = std::sync::atomic::Ordering::SeqCst;
+        left.fetch_update(order, order, |left| left.checked_sub(1))
+            .map(|_| ())
+            .map_err(|_| "enforcement was stopped".to_owned())
+    }
+}
+
+/// Whenever enforcement is stopped, nothing more is written, and what was written can be taken back.
+#[tokio::test]
+async fn a_stop_takes_effect_before_the_next_write() {
+    // Asked before the journal is written to, before the ACL, and before the policy.
+    for (allowed, writes) in [(0, 0), (1, 0), (2, 1)] {
+        let memory = Arc::new(Memory::with([("b", open())]));
+        let gatherer = gatherer(&memory, facts(None));
+        let plan = planned(&gatherer, all()).await;
+        let mut journal = Notes::default();
+        let permit = Until(allowed.into());
+        let refused = permitted(&gatherer, &mut journal, &plan, &permit).await;
+        let Err(RemediateError::NotPermitted { why, .. }) = refused else {
+            panic!("{refused:?}");
+        };
+        assert_eq!(why, "enforcement was stopped");
+        assert_eq!(memory.writes(), writes, "after {allowed} permits");
+        let known = remediations(&journal.records);
+        assert_eq!(known.len(), usize::from(allowed > 0));
+        if let [begun] = known.as_slice() {
+            undo(&gatherer, &mut journal, begun, &now).await.unwrap();
+            assert_eq!(memory.state("b").acl, open().acl);
+        }
+    }
 }

@@ -12,8 +12,8 @@ use compliance::remediation::{
     AclRemedy, Note, ObjectsRemedy, PolicyRemedy, RemediationOptions, RemediationPlan, plan,
 };
 use guard::gather::Depth;
-use guard::journal::{FileJournal, Journal, State, remediations};
-use guard::remediate::{RemediateError, apply};
+use guard::journal::{FileJournal, State, remediations};
+use guard::remediate::{AskedFor, Notes, RemediateError, apply};
 use guard::sweep::Judged;
 use jiff::Timestamp;
 
@@ -220,12 +220,15 @@ async fn fix(args: &FixArgs) -> Result<ExitStatus, Failure> {
         let id = new_id();
         let applied = apply(
             &live.gatherer,
-            &mut journal,
             plan,
             &one.address,
             live.place(&one.address),
-            &id,
-            &Timestamp::now,
+            &AskedFor,
+            Notes {
+                journal: &mut journal,
+                id: &id,
+                now: &Timestamp::now,
+            },
         )
         .await;
         match applied {

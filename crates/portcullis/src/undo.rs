@@ -1,7 +1,7 @@
 //! `portcullis undo`.
 
 use clap::Args;
-use guard::journal::{Journal, Place, Remediation, remediations};
+use guard::journal::{Place, Remediation, remediations};
 use guard::remediate::{RemediateError, undo};
 use jiff::Timestamp;
 

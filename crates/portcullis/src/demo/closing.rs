@@ -7,7 +7,7 @@ use compliance::remediation::{AclRemedy, PolicyRemedy, RemediationOptions, Step,
 use guard::gather::Depth;
 use guard::operation::Operation;
 use guard::ports::ReadBuckets;
-use guard::remediate::apply;
+use guard::remediate::{AskedFor, Notes, apply};
 use guard::sweep::{Judged, judge_one};
 use jiff::Timestamp;
 use policy::bucket::{Bucket, Grantee};
@@ -124,12 +124,15 @@ impl Demo {
         let id = format!("d{:06x}", random() & 0xff_ffff);
         let applied = apply(
             &self.live.gatherer,
-            &mut self.journal,
             &plan,
             &full.address,
             self.live.place(&full.address),
-            &id,
-            &Timestamp::now,
+            &AskedFor,
+            Notes {
+                journal: &mut self.journal,
+                id: &id,
+                now: &Timestamp::now,
+            },
         )
         .await;
         let (took, found_by) = match &since {
