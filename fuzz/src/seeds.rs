@@ -49,6 +49,20 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     write("exceptions", "one", EXCEPTION)?;
+    let called = json!({
+        "version": "0", "id": "7bf73129", "detail-type": "AWS API Call via CloudTrail", "source": "aws.s3",
+        "account": "111122223333", "time": "2026-01-01T00:00:00Z", "region": "eu-central-1", "detail": {
+            "eventSource": "s3.amazonaws.com", "eventName": "PutBucketAcl", "eventID": "0f1c4c7c",
+            "eventTime": "2026-01-01T00:00:00Z", "requestParameters": {"bucketName": "backups", "key": "k"}}
+    });
+    write("event", "called", &called.to_string())?;
+    let notified = json!({"Type": "Notification", "MessageId": "1", "Message": called.to_string()});
+    write("event", "notified", &notified.to_string())?;
+    let logged = json!({
+        "bucket": "backups", "time": "2026-01-01T00:00:00Z", "operation": "put_acls",
+        "uri": "PUT /backups/k%20?acl HTTP/1.1", "http_status": "200", "trans_id": "tx1"
+    });
+    write("event", "logged", &logged.to_string())?;
     Ok(())
 }
 

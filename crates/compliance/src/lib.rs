@@ -2,6 +2,7 @@
 //! functions over plain data.
 
 pub mod assessment;
+pub mod event;
 pub mod exceptions;
 pub mod fingerprint;
 pub mod input;
