@@ -37,7 +37,10 @@ fn main() -> Result<(), Box<dyn Error>> {
                 write("policy", id, &policy.to_string())?;
                 write("verdict", id, &policy.to_string())?;
                 let text = policy.to_string();
-                write("input", &format!("{id}-item"), &item(&text).to_string())?;
+                let item = item(&text);
+                write("input", &format!("{id}-item"), &item.to_string())?;
+                let item = &item["configurationItems"][0];
+                write("item", id, &item.to_string())?;
                 write(
                     "input",
                     &format!("{id}-template"),
@@ -68,11 +71,19 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn item(policy: &str) -> Value {
     json!({"configurationItems": [{
+        "configurationItemCaptureTime": "2026-01-01T00:00:00.000Z", "awsRegion": "us-east-1",
         "resourceType": "AWS::S3::Bucket", "resourceName": "example-bucket", "resourceId": "example-bucket",
         "awsAccountId": "111122223333", "configurationItemStatus": "OK",
         "supplementaryConfiguration": {
             "BucketPolicy": {"policyText": policy},
             "AccessControlList": "{\"grantList\":[{\"grantee\":\"AllUsers\",\"permission\":\"Read\"}]}",
+        },
+        "portcullis": {
+            "partition": "aws", "ownerAccount": "111122223333", "enforcement": "aws",
+            "accountPublicAccessBlock": null, "organizationPublicAccessBlock": {"ignorePublicAcls": true},
+            "accessPoints": [{"arn": "arn:aws:s3:us-east-1:111122223333:accesspoint/ap", "vpcOrigin": false,
+                "policy": {"policyText": policy}, "unread": {"publicAccessBlock": {"reason": "notNeeded"}}}],
+            "unread": {"resourceControlPolicies": {"reason": "accessDenied", "action": "organizations:DescribePolicy"}},
         },
     }]})
 }

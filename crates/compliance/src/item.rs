@@ -8,6 +8,10 @@
 //! Two items of a resource differ if their [`ConfigurationItem::content_hash`] does: when and by whom
 //! they were taken does not count.
 
+pub mod bucket;
+mod comparable;
+pub mod unread;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -278,7 +282,8 @@ impl ConfigurationItem {
     }
 
     /// The SHA-256 over everything that describes the resource, in hex. The time of capture and the
-    /// related events are left out; whether it was just discovered does not count either.
+    /// related events are left out; whether it was just discovered does not count either. Texts that
+    /// hold JSON count by what they mean (`item/comparable.rs` says exactly how).
     pub fn content_hash(&self) -> String {
         let status = match self.status {
             ItemStatus::ResourceDiscovered => ItemStatus::Ok,
@@ -293,8 +298,8 @@ impl ConfigurationItem {
             self.tags,
             self.relationships,
             self.configuration,
-            self.supplementary_configuration,
-            self.portcullis,
+            comparable::parts(&self.supplementary_configuration),
+            comparable::portcullis(&self.portcullis),
         ]);
         let mut text = String::new();
         canonical(&content, &mut text);
@@ -368,10 +373,20 @@ impl ItemChange {
 /// What changed between two items of one resource, part by part.
 pub fn diff(previous: &ConfigurationItem, updated: &ConfigurationItem) -> Vec<ItemChange> {
     let mut changes = Vec::new();
+    let same = |path: &str, previous: Option<&Value>, updated: Option<&Value>| {
+        let compared = |value: Option<&Value>| {
+            value.map(|value| match path.split_once('.') {
+                Some(("SupplementaryConfiguration", name)) => comparable::part(name, value),
+                Some(("Portcullis", _)) => comparable::portcullis(value),
+                _ => value.clone(),
+            })
+        };
+        previous == updated || compared(previous) == compared(updated)
+    };
     let mut compare = |path: String, previous: Option<&Value>, updated: Option<&Value>| {
         let previous = previous.filter(|value| !value.is_null());
         let updated = updated.filter(|value| !value.is_null());
-        if previous != updated {
+        if !same(&path, previous, updated) {
             changes.push(ItemChange {
                 path,
                 previous: previous.cloned(),

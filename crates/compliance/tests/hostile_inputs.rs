@@ -1,22 +1,26 @@
 //! Damaged and hostile input files: every reader comes back, whatever the bytes.
 //!
-//! The same checks as the fuzz targets `input` and `exceptions`, on seeds of each kind that are cut,
+//! The same checks as the fuzz targets `input`, `item` and `exceptions`, on seeds of each kind that are cut,
 //! spliced and overwritten. The damage is the same on every run.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use compliance::exceptions::Exceptions;
 use compliance::input::{Options, read};
+use compliance::item::{ConfigurationItem, bucket, diff};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::RngSeed;
+use serde_json::{Value, json};
 
 const POLICY: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::example-bucket/*","Condition":{"IpAddress":{"aws:SourceIp":["203.0.113.0/24"]}}}]}"#;
 
 const BUCKETS: &str = r#"[{"bucket":"example-bucket","owner_account":"111122223333","as_of":"2026-01-01T00:00:00Z","policy":{"Version":"2012-10-17","Statement":[]},"acl":[{"grantee":{"type":"Group","uri":"http://acs.amazonaws.com/groups/global/AllUsers"},"permission":"READ"}],"bpa":{"bucket":{"BlockPublicAcls":true,"IgnorePublicAcls":false,"BlockPublicPolicy":false,"RestrictPublicBuckets":false},"account":"unknown"},"ownership":"ObjectWriter"}]"#;
 
 const ITEMS: &str = r#"{"fileVersion":"1.0","configSnapshotId":"0","configurationItems":[{"resourceType":"AWS::S3::Bucket","resourceId":"example-bucket","resourceName":"example-bucket","awsAccountId":"111122223333","awsRegion":"us-east-1","configurationItemStatus":"OK","configurationItemCaptureTime":"2026-01-01T00:00:00.000Z","configuration":{"name":"example-bucket"},"supplementaryConfiguration":{"AccessControlList":"{\"grantList\":[{\"grantee\":\"AllUsers\",\"permission\":\"Read\"}]}","BucketPolicy":{"policyText":"{\"Statement\":[]}"},"PublicAccessBlockConfiguration":{"blockPublicAcls":false,"ignorePublicAcls":false,"blockPublicPolicy":false,"restrictPublicBuckets":false}}}]}"#;
+
+const ITEM: &str = r#"{"resourceType":"AWS::S3::Bucket","resourceId":"example-bucket","resourceName":"example-bucket","awsAccountId":"111122223333","awsRegion":"us-east-1","configurationItemStatus":"OK","configurationItemCaptureTime":"2026-01-01T00:00:00.000Z","resourceCreationTime":"2020-01-01T00:00:00.000Z","tags":{"team":"web"},"relatedEvents":["e"],"relationships":[],"configuration":{"name":"example-bucket"},"supplementaryConfiguration":{"AccessControlList":"{\"grantList\":[{\"grantee\":\"AllUsers\",\"permission\":\"Read\"}]}","BucketPolicy":{"policyText":"{\"Statement\":[]}"},"BucketOwnershipControls":{"rules":[{"objectOwnership":"ObjectWriter"}]},"PublicAccessBlockConfiguration":{"blockPublicAcls":false}},"portcullis":{"partition":"aws","ownerAccount":"111122223333","enforcement":"cephRgw","accountPublicAccessBlock":{"ignorePublicAcls":true},"organizationPublicAccessBlock":null,"accessPoints":[{"arn":"arn:aws:s3:us-east-1:111122223333:accesspoint/ap","vpcOrigin":false,"policy":{"policyText":"{\"Statement\":[]}"},"unread":{"publicAccessBlock":{"reason":"notNeeded"}}}],"resourceControlPolicies":[{"policyText":"{\"Statement\":[]}"}],"unread":{"BucketLoggingConfiguration":{"reason":"accessDenied","action":"s3:GetBucketLogging"}}}}"#;
 
 const TEMPLATE: &str = r"AWSTemplateFormatVersion: '2010-09-09'
 Parameters:
@@ -170,12 +174,80 @@ proptest! {
     }
 
     #[test]
+    fn damaged_items_are_read_hashed_compared_and_judged(
+        damages in damages(),
+        replaced in prop::collection::vec((any::<Index>(), select(odd_values())), 0..4),
+    ) {
+        let bytes = apply(&damages, ITEM.as_bytes());
+        for mut value in [serde_json::from_slice(&bytes).ok(), serde_json::from_str(ITEM).ok()]
+            .into_iter()
+            .flatten()
+        {
+            for (at, odd) in &replaced {
+                let places = places(&value, String::new());
+                if let Some(place) = value.pointer_mut(at.get(&places).as_str()) {
+                    *place = odd.clone();
+                }
+            }
+            let Ok(item) = ConfigurationItem::from_json(&value) else {
+                continue;
+            };
+            // Texts that hold JSON are taken apart when an item is read: after that they stay.
+            let item = ConfigurationItem::from_json(&item.to_json()).unwrap();
+            let again = ConfigurationItem::from_json(&item.to_json()).unwrap();
+            prop_assert_eq!(again.content_hash(), item.content_hash());
+            prop_assert_eq!(diff(&item, &again), vec![]);
+            if let Ok(bucket) = bucket::bucket(&item) {
+                let _ = policy::public::judge(&bucket);
+            }
+        }
+    }
+
+    #[test]
     fn damaged_exceptions_are_read_or_refused(damages in damages()) {
         let bytes = apply(&damages, EXCEPTIONS.as_bytes());
         if let Err(error) = Exceptions::parse(&String::from_utf8_lossy(&bytes)) {
             prop_assert!(!error.to_string().is_empty());
         }
     }
+}
+
+fn odd_values() -> Vec<Value> {
+    vec![
+        Value::Null,
+        json!(true),
+        json!(-1e300),
+        json!(""),
+        json!("null"),
+        json!("{\"a\":["),
+        json!("unknown"),
+        json!("\"{\\\"grantList\\\":5}\""),
+        json!([]),
+        json!([[null], 5]),
+        json!({}),
+        json!({"reason": "failed"}),
+        json!({"": {"policyText": "{}"}}),
+    ]
+}
+
+/// Every place of a document as a JSON pointer.
+fn places(value: &Value, here: String) -> Vec<String> {
+    let inner: Vec<String> = match value {
+        Value::Object(members) => members
+            .iter()
+            .flat_map(|(name, value)| {
+                let name = name.replace('~', "~0").replace('/', "~1");
+                places(value, format!("{here}/{name}"))
+            })
+            .collect(),
+        Value::Array(elements) => elements
+            .iter()
+            .enumerate()
+            .flat_map(|(at, value)| places(value, format!("{here}/{at}")))
+            .collect(),
+        _ => Vec::new(),
+    };
+    [vec![here], inner].concat()
 }
 
 #[test]
@@ -185,6 +257,14 @@ fn the_seeds_themselves_are_read() {
         assert_eq!(reading.buckets.len(), 1, "{seed}");
     }
     Exceptions::parse(EXCEPTIONS).unwrap();
+    let item = ConfigurationItem::from_json(&serde_json::from_str(ITEM).unwrap()).unwrap();
+    assert!(
+        bucket::bucket(&item)
+            .unwrap()
+            .access_points
+            .present()
+            .is_some()
+    );
 }
 
 #[test]

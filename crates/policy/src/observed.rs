@@ -68,6 +68,15 @@ impl<T> Observed<T> {
         matches!(self, Observed::Unknown(_))
     }
 
+    /// The same observation, of the value by reference.
+    pub fn as_ref(&self) -> Observed<&T> {
+        match self {
+            Observed::Present(value) => Observed::Present(value),
+            Observed::Absent => Observed::Absent,
+            Observed::Unknown(unread) => Observed::Unknown(unread.clone()),
+        }
+    }
+
     /// The same observation of a part of the value.
     pub fn map<U>(self, part: impl FnOnce(T) -> U) -> Observed<U> {
         match self {

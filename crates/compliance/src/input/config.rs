@@ -15,7 +15,7 @@ use policy::observed::{Observed, Unread};
 use super::json::{self, Place};
 use super::members::{self, Found};
 use super::node::Node;
-use super::{InputBucket, Kind, Problem, Reader, Reading};
+use super::{InputBucket, Kind, Problem, Reader, Reading, layers};
 
 const BUCKET: &str = "AWS::S3::Bucket";
 const ACCOUNT_BLOCK: &str = "AWS::S3::AccountPublicAccessBlock";
@@ -154,8 +154,7 @@ impl<'a> Items<'a> {
         let mut problems = Vec::new();
         let recorded = Recorded {
             captured,
-            bucket: (!gone)
-                .then(|| recorded_bucket(self.reader, name, item, &account, &mut problems)),
+            bucket: (!gone).then(|| recorded_bucket(self.reader, name, item, &mut problems)),
             problems,
         };
         match self.index.get(&(account.clone(), name.to_owned())) {
@@ -217,7 +216,10 @@ impl<'a> Items<'a> {
                 .owner_account
                 .as_ref()
                 .and_then(|account| self.account_blocks.get(account));
-            if let Some((_, block)) = block {
+            // An item of ours says itself what stood above the bucket when it was taken.
+            if let Some((_, block)) = block
+                && input.bucket.public_access_block.account.is_unknown()
+            {
                 input.bucket.public_access_block.account = block.clone();
             }
             buckets.push(input);
@@ -235,11 +237,26 @@ fn account(item: &Node) -> Option<String> {
         .and_then(Node::scalar_text)
 }
 
-fn recorded_bucket(
+/// The bucket of one item: the parts that AWS Config records, and then what our member says.
+pub(super) fn recorded_bucket(
     reader: &Reader<'_>,
     name: &str,
     item: &Node,
-    account: &Option<String>,
+    problems: &mut Vec<Problem>,
+) -> InputBucket {
+    let mut input = parts_of_config(reader, name, item, problems);
+    if let Some(member) = item.get("portcullis").filter(|member| !member.is_null()) {
+        layers::complete(&mut input.bucket, member, &mut |message, line| {
+            problems.push(reader.problem(name, message, line));
+        });
+    }
+    input
+}
+
+fn parts_of_config(
+    reader: &Reader<'_>,
+    name: &str,
+    item: &Node,
     problems: &mut Vec<Problem>,
 ) -> InputBucket {
     let mut input = reader.bucket(name, item);
@@ -250,8 +267,8 @@ fn recorded_bucket(
     input.region = item.get_str("awsRegion").map(str::to_owned);
     let found = &mut input.bucket;
     found.partition = reader.partition(input.region.as_deref());
-    if account.is_some() {
-        found.owner_account = account.clone();
+    if let Some(account) = account(item) {
+        found.owner_account = Some(account);
     }
     let mut take = |wrong: Option<(String, usize)>| {
         if let Some((message, line)) = wrong {

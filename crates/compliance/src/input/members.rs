@@ -32,7 +32,7 @@ impl<T> Found<T> {
         }
     }
 
-    fn wrong(message: String, line: usize) -> Found<T> {
+    pub(crate) fn wrong(message: String, line: usize) -> Found<T> {
         Found {
             observed: Observed::Unknown(Unread::Failed(message.clone())),
             wrong: Some((message, line)),

@@ -18,6 +18,7 @@ mod cloudformation;
 mod config;
 mod gzip;
 mod json;
+mod layers;
 mod members;
 pub(crate) mod node;
 mod policy_document;
@@ -215,6 +216,16 @@ const WHAT_IS_READ: &str = "check reads IAM policies, bucket documents, AWS Conf
 /// A JSON text as a tree; `None` if it is not JSON.
 pub(crate) fn parse_json(text: &str) -> Option<Node> {
     json::parse(text).ok()
+}
+
+/// The bucket of one configuration item, which is given as a tree.
+pub(crate) fn recorded_bucket(item: &Node, name: &str, options: &Options) -> Bucket {
+    let reader = Reader {
+        text: "",
+        file: "",
+        options,
+    };
+    config::recorded_bucket(&reader, name, item, &mut Vec::new()).bucket
 }
 
 /// Reads one file. `Err` means that nothing of it could be read.

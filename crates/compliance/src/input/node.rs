@@ -18,6 +18,26 @@ pub(crate) struct Node {
     pub(crate) line: usize,
 }
 
+impl From<&serde_json::Value> for Node {
+    /// The tree of a value at hand; it stands nowhere.
+    fn from(value: &serde_json::Value) -> Node {
+        use serde_json::Value;
+        Node::new(match value {
+            Value::Null => Kind::Null,
+            Value::Bool(value) => Kind::Bool(*value),
+            Value::Number(number) => Kind::Number(number.to_string()),
+            Value::String(text) => Kind::String(text.clone()),
+            Value::Array(elements) => Kind::Sequence(elements.iter().map(Node::from).collect()),
+            Value::Object(members) => Kind::Mapping(
+                members
+                    .iter()
+                    .map(|(name, value)| (name.clone(), Node::from(value)))
+                    .collect(),
+            ),
+        })
+    }
+}
+
 /// What a value is.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Kind {
