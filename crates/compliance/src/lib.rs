@@ -2,6 +2,7 @@
 //! functions over plain data.
 
 pub mod assessment;
+pub mod compliance_change;
 pub mod event;
 pub mod exceptions;
 pub mod fingerprint;

@@ -9,6 +9,7 @@
 //! The crate does not know which cloud client stands behind a port. Time and randomness come in as
 //! values.
 
+pub mod decide;
 pub mod error;
 pub mod gather;
 pub mod journal;
@@ -17,5 +18,6 @@ pub mod pace;
 pub mod ports;
 pub mod remediate;
 pub mod repository;
+pub mod responder;
 pub mod state;
 pub mod sweep;

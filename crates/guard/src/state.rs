@@ -81,6 +81,8 @@ pub struct Finding {
     pub topics: Vec<String>,
     /// What the responder last said of it, for people: held back and why, or failed and why.
     pub response: Option<String>,
+    /// When people were told that it is open, this time; `None`: they were not.
+    pub told_at: Option<Timestamp>,
     /// How many steps of the escalation ladder were taken.
     pub escalation_step: u32,
 }

@@ -233,6 +233,12 @@ fn literal(literal: &Literal) -> LiteralOutput {
     }
 }
 
+/// A witness's request in the shape of `check --format json`, for whoever keeps or shows it elsewhere.
+pub fn request_json(witness: &Witness) -> serde_json::Value {
+    // The members are texts and maps of texts: writing them as a value cannot fail.
+    serde_json::to_value(request(witness)).unwrap_or_default()
+}
+
 fn request(witness: &Witness) -> RequestOutput {
     use policy::public::Via;
     let request = &witness.request;

@@ -30,7 +30,7 @@ use crate::input::Problem;
 use self::baseline::Baseline;
 
 pub use describe::visible;
-pub use json::SCHEMA_VERSION;
+pub use json::{SCHEMA_VERSION, request_json};
 pub use standing::{Standing, Summary};
 pub use table::Style;
 

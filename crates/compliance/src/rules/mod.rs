@@ -55,6 +55,19 @@ pub struct Evaluation {
     pub annotation: Option<Annotation>,
 }
 
+/// What a configured rule says about one resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleEvaluation {
+    /// The rule's configured name.
+    pub rule_name: String,
+    /// The managed rule's identifier.
+    pub identifier: String,
+    /// The answer.
+    pub compliance_type: ComplianceType,
+    /// Why, unless compliant.
+    pub annotation: Option<Annotation>,
+}
+
 /// How a resource stands to a rule (AWS Config API reference, `Evaluation`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ComplianceType {

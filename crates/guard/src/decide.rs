@@ -1,0 +1,312 @@
+//! What follows from a look at a resource: pure, from what was known and what is seen to what is
+//! known now.
+//!
+//! - Each rule whose answer differs makes a compliance change.
+//! - Each cause that lets somebody in (ACL, policy, access point), each that could not be decided, and
+//!   each other rule that fails is a finding. A cause that was not there before opens it (again); one
+//!   that is gone resolves it.
+//! - While somebody can get in by a cause, an exposure runs: from the time of the event that opened it,
+//!   where one told, until it is seen closed.
+//!
+//! It makes no difference whether an event or a sweep led to the look, or whether the same was decided
+//! before: decided on its own outcome, it decides nothing new.
+
+mod causes;
+
+use std::collections::BTreeSet;
+
+use compliance::assessment::Assessment;
+use compliance::compliance_change::{ComplianceChange, EvaluationResult};
+use compliance::item::{ConfigurationItem, ResourceKey};
+use compliance::rules::{ComplianceType, RuleEvaluation};
+use jiff::Timestamp;
+
+use crate::state::{
+    EvaluationRecord, EventRecord, Exposure, Finding, FindingState, ResourceRecord, finding_id,
+};
+
+pub use causes::{ACCESS_POINT, ACL, Cause, POLICY, UNDECIDED, causes};
+
+/// What a look found.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// The resource as it is, or that it is gone.
+    pub item: &'a ConfigurationItem,
+    /// The judged bucket, if it is one.
+    pub assessment: Option<&'a Assessment>,
+    /// What opens the bucket, by fingerprint.
+    pub fingerprint: Option<&'a str>,
+    /// What the rules say.
+    pub evaluations: &'a [RuleEvaluation],
+    /// The events about it whose effect was not seen before.
+    pub events: &'a [EventRecord],
+    /// The remediation that was just made and verified, if one was.
+    pub remediation: Option<&'a str>,
+    /// When it was looked at.
+    pub at: Timestamp,
+}
+
+/// What follows.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// Whether the item's content is another one than before.
+    pub item_is_new: bool,
+    /// What each rule says now; what was said by rules that are not evaluated any more is gone.
+    pub evaluations: Vec<EvaluationRecord>,
+    /// Rules that say something else than before.
+    pub changes: Vec<ComplianceChange>,
+    /// Every finding on the resource as it stands now, resolved ones too.
+    pub findings: Vec<Finding>,
+    /// Ids of findings that opened by this look.
+    pub opened: Vec<String>,
+    /// Ids of findings that were resolved by this look.
+    pub resolved: Vec<String>,
+    /// Ids of findings that were excepted before and are not any more.
+    pub uncovered: Vec<String>,
+    /// Exposures that are open, or ended by this look.
+    pub exposures: Vec<Exposure>,
+}
+
+impl Decision {
+    /// Whether nobody can get in, as far as is known, by anything that is not excepted.
+    pub fn is_closed(&self) -> bool {
+        !self.findings.iter().any(|finding| {
+            finding.state.is_present()
+                && !matches!(finding.state, FindingState::Excepted { .. })
+                && causes::is_way_in(&finding.cause)
+        })
+    }
+}
+
+/// Decides.
+pub fn decide(known: Option<&ResourceRecord>, seen: &Seen<'_>) -> Decision {
+    let (evaluations, changes) = evaluate(known, seen);
+    let content_hash = seen.item.content_hash();
+    let mut decision = Decision {
+        item_is_new: known.is_none_or(|known| known.content_hash != content_hash),
+        evaluations,
+        changes,
+        findings: known
+            .map(|known| known.findings.clone())
+            .unwrap_or_default(),
+        opened: Vec::new(),
+        resolved: Vec::new(),
+        uncovered: Vec::new(),
+        exposures: known
+            .map(|known| known.exposures.clone())
+            .unwrap_or_default(),
+    };
+    let present = causes(seen);
+    let ids: BTreeSet<String> = present
+        .iter()
+        .map(|cause| finding_id(&seen.item.key, &cause.name))
+        .collect();
+    for cause in present {
+        decision.present(seen, known, cause);
+    }
+    for index in 0..decision.findings.len() {
+        let finding = &decision.findings[index];
+        if finding.state.is_present() && !ids.contains(&finding.id) {
+            decision.absent(seen, index);
+        }
+    }
+    decision
+}
+
+impl Decision {
+    fn present(&mut self, seen: &Seen<'_>, known: Option<&ResourceRecord>, cause: Cause) {
+        let key = &seen.item.key;
+        let id = finding_id(key, &cause.name);
+        let opening = opening_event(seen, known);
+        // An event can be late, early or forged: no exposure begins in the future, or before the last
+        // look that saw it closed.
+        let told = opening.map(|event| event.event_time).map(|time| {
+            let floor = known.map(|known| known.observed_at);
+            floor.map_or(time, |floor| time.max(floor)).min(seen.at)
+        });
+        let from = told.unwrap_or(seen.at);
+        let exception = seen
+            .assessment
+            .filter(|_| causes::is_way_in(&cause.name))
+            .and_then(|assessment| assessment.exception.clone());
+        let index = match self.findings.iter().position(|known| known.id == id) {
+            Some(index) => index,
+            None => {
+                self.findings.push(new_finding(key, &id, &cause, from));
+                self.findings.len() - 1
+            }
+        };
+        let finding = &mut self.findings[index];
+        let opens = !finding.state.is_present();
+        if opens {
+            finding.occurrences += 1;
+            finding.opened_at = from;
+            finding.respond = false;
+            finding.response = None;
+            finding.topics = Vec::new();
+            finding.told_at = None;
+            finding.escalation_step = 0;
+            finding.state = FindingState::Open;
+            self.opened.push(id.clone());
+        }
+        match exception {
+            Some(exception) => finding.state = FindingState::Excepted { exception },
+            None if matches!(finding.state, FindingState::Excepted { .. }) => {
+                finding.state = FindingState::Open;
+                self.uncovered.push(id.clone());
+            }
+            // Acknowledged was what was open then. If more is open now, it counts as new.
+            None if !opens
+                && finding.fingerprint.as_deref() != seen.fingerprint
+                && matches!(finding.state, FindingState::Acknowledged { .. }) =>
+            {
+                finding.state = FindingState::Open;
+                finding.told_at = None;
+            }
+            None => {}
+        }
+        finding.rule_names = cause.rule_names;
+        finding.annotation = cause.annotation;
+        finding.witness = cause.witness.clone();
+        finding.fingerprint = seen
+            .fingerprint
+            .filter(|_| causes::is_way_in(&cause.name))
+            .map(str::to_owned);
+        if !cause.is_exposure {
+            return;
+        }
+        let exposure_id = format!("{id}-{}", finding.occurrences);
+        match self
+            .exposures
+            .iter_mut()
+            .find(|exposure| exposure.finding_id == id && exposure.to.is_none())
+        {
+            Some(running) => {
+                running.classes = cause.classes;
+                running.witness = cause.witness;
+            }
+            None => self.exposures.push(Exposure {
+                id: exposure_id,
+                finding_id: id,
+                key: key.clone(),
+                cause: cause.name,
+                classes: cause.classes,
+                from,
+                detected_at: seen.at,
+                to: None,
+                closed_by: None,
+                event_id: opening.map(|event| event.id.clone()),
+                actor: opening.and_then(|event| event.actor.clone()),
+                witness: cause.witness,
+            }),
+        }
+    }
+
+    fn absent(&mut self, seen: &Seen<'_>, index: usize) {
+        let by = match seen.remediation {
+            Some(id) => Some(format!("remediation {id}")),
+            None => seen
+                .events
+                .iter()
+                .rev()
+                .find_map(|event| event.actor.clone()),
+        };
+        let finding = &mut self.findings[index];
+        finding.state = FindingState::Resolved;
+        finding.resolved_at = Some(seen.at);
+        finding.resolved_by.clone_from(&by);
+        self.resolved.push(finding.id.clone());
+        for exposure in &mut self.exposures {
+            if exposure.finding_id == finding.id && exposure.to.is_none() {
+                exposure.to = Some(seen.at);
+                exposure.closed_by.clone_from(&by);
+            }
+        }
+    }
+}
+
+fn new_finding(key: &ResourceKey, id: &str, cause: &Cause, from: Timestamp) -> Finding {
+    Finding {
+        id: id.to_owned(),
+        key: key.clone(),
+        cause: cause.name.clone(),
+        rule_names: Vec::new(),
+        annotation: String::new(),
+        // Not there yet: it opens in a moment.
+        state: FindingState::Resolved,
+        occurrences: 0,
+        first_opened_at: from,
+        opened_at: from,
+        resolved_at: None,
+        resolved_by: None,
+        fingerprint: None,
+        witness: None,
+        respond: false,
+        topics: Vec::new(),
+        response: None,
+        told_at: None,
+        escalation_step: 0,
+    }
+}
+
+/// The event that opened what was closed at the last look: the first that came later than that look,
+/// or else (events may be late) the last one.
+fn opening_event<'a>(seen: &Seen<'a>, known: Option<&ResourceRecord>) -> Option<&'a EventRecord> {
+    let after = known.map(|known| known.observed_at);
+    seen.events
+        .iter()
+        .find(|event| after.is_none_or(|after| event.event_time >= after))
+        .or(seen.events.last())
+}
+
+/// What each rule says, and which say something else than before.
+fn evaluate(
+    known: Option<&ResourceRecord>,
+    seen: &Seen<'_>,
+) -> (Vec<EvaluationRecord>, Vec<ComplianceChange>) {
+    let mut evaluations = Vec::new();
+    let mut changes = Vec::new();
+    let partition = seen.item.arn.split(':').nth(1).unwrap_or("aws");
+    for evaluation in seen.evaluations {
+        let old = known
+            .map(|known| known.evaluations.as_slice())
+            .unwrap_or_default()
+            .iter()
+            .find(|record| record.rule_name == evaluation.rule_name);
+        let annotation = evaluation
+            .annotation
+            .as_ref()
+            .map(|annotation| annotation.as_str().to_owned());
+        let same = old.is_some_and(|old| {
+            old.compliance_type == evaluation.compliance_type && old.annotation == annotation
+        });
+        let record = EvaluationRecord {
+            rule_name: evaluation.rule_name.clone(),
+            identifier: evaluation.identifier.clone(),
+            compliance_type: evaluation.compliance_type,
+            annotation,
+            evaluated_at: seen.at,
+            since: old.filter(|_| same).map_or(seen.at, |old| old.since),
+        };
+        // A resource to which a rule never applied has not changed by that.
+        let never = old.is_none() && record.compliance_type == ComplianceType::NotApplicable;
+        if !same && !never {
+            let result = |record: &EvaluationRecord, ordering: Timestamp| EvaluationResult {
+                compliance_type: record.compliance_type,
+                annotation: record.annotation.clone(),
+                ordering,
+                recorded: record.evaluated_at,
+            };
+            changes.push(ComplianceChange {
+                key: seen.item.key.clone(),
+                partition: partition.to_owned(),
+                rule_name: record.rule_name.clone(),
+                identifier: record.identifier.clone(),
+                old: old.map(|old| result(old, old.evaluated_at)),
+                new: result(&record, seen.item.capture_time),
+            });
+        }
+        evaluations.push(record);
+    }
+    (evaluations, changes)
+}

@@ -1,0 +1,160 @@
+//! What is wrong with a resource, cause by cause.
+
+use compliance::report::request_json;
+use compliance::rules::{ComplianceType, RuleEvaluation};
+use policy::action::AccessClass;
+use policy::public::{Access, Answer};
+use serde_json::Value;
+
+use super::Seen;
+
+/// The identifiers of the rules that speak of ways in; their failures are told by cause.
+const PUBLIC_ACCESS: [(&str, AccessClass); 2] = [
+    ("S3_BUCKET_PUBLIC_READ_PROHIBITED", AccessClass::Read),
+    ("S3_BUCKET_PUBLIC_WRITE_PROHIBITED", AccessClass::Write),
+];
+
+/// The bucket's ACL lets somebody in.
+pub const ACL: &str = "acl";
+/// The bucket policy lets somebody in.
+pub const POLICY: &str = "policy";
+/// An access point lets somebody in.
+pub const ACCESS_POINT: &str = "access-point";
+/// Whether somebody gets in could not be decided.
+pub const UNDECIDED: &str = "undecided";
+
+/// The answer of one mechanism.
+type Part = fn(&Access) -> &Answer;
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cause {
+    /// `acl`, `policy`, `access-point`, `undecided`, or the name of a rule.
+    pub name: String,
+    /// Names of the rules that fail by it.
+    pub rule_names: Vec<String>,
+    /// Why, for people.
+    pub annotation: String,
+    /// The classes of access, if it is a way in.
+    pub classes: Vec<String>,
+    /// The request that shows it.
+    pub witness: Option<Value>,
+    /// Whether somebody can get in by it, with a witness.
+    pub is_exposure: bool,
+}
+
+/// Whether a cause is about who gets in, rather than a rule about something else.
+pub(super) fn is_way_in(cause: &str) -> bool {
+    [ACL, POLICY, ACCESS_POINT, UNDECIDED].contains(&cause)
+}
+
+/// What is wrong, in a fixed order.
+pub fn causes(seen: &Seen<'_>) -> Vec<Cause> {
+    if seen.item.status.is_deleted() {
+        return Vec::new();
+    }
+    let mut causes = ways_in(seen);
+    for evaluation in seen.evaluations {
+        let failed = evaluation.compliance_type == ComplianceType::NonCompliant;
+        if failed && class_of(evaluation).is_none() {
+            causes.push(Cause {
+                name: evaluation.rule_name.clone(),
+                rule_names: vec![evaluation.rule_name.clone()],
+                annotation: evaluation
+                    .annotation
+                    .as_ref()
+                    .map_or("The rule is not met.", |text| text.as_str())
+                    .to_owned(),
+                classes: Vec::new(),
+                witness: None,
+                is_exposure: false,
+            });
+        }
+    }
+    causes
+}
+
+fn class_of(evaluation: &RuleEvaluation) -> Option<AccessClass> {
+    PUBLIC_ACCESS
+        .iter()
+        .find(|(identifier, _)| *identifier == evaluation.identifier)
+        .map(|(_, class)| *class)
+}
+
+fn ways_in(seen: &Seen<'_>) -> Vec<Cause> {
+    let Some(assessment) = seen.assessment else {
+        return Vec::new();
+    };
+    let verdict = &assessment.verdict;
+    let classes = [AccessClass::Read, AccessClass::Write];
+    let mechanisms: [(&str, &str, Part); 3] = [
+        (ACL, "S3 bucket ACL", |access| &access.acl),
+        (POLICY, "S3 bucket policy", |access| &access.policy),
+        (ACCESS_POINT, "S3 bucket's access point", |access| {
+            &access.access_points
+        }),
+    ];
+    let mut causes = Vec::new();
+    for (name, subject, part) in mechanisms {
+        let open: Vec<AccessClass> = classes
+            .into_iter()
+            .filter(|class| part(verdict.access(*class)).witness().is_some())
+            .collect();
+        let Some(first) = open.first() else { continue };
+        let words: Vec<&str> = open.iter().map(|class| class.as_str()).collect();
+        causes.push(Cause {
+            name: name.to_owned(),
+            rule_names: failing(seen, &open),
+            annotation: format!(
+                "The {subject} allows public {} access.",
+                words.join(" and ")
+            ),
+            classes: words.iter().map(|word| (*word).to_owned()).collect(),
+            witness: part(verdict.access(*first)).witness().map(request_json),
+            is_exposure: true,
+        });
+    }
+    let undecided: Vec<AccessClass> = classes
+        .into_iter()
+        .filter(|class| verdict.access(*class).is_undecided())
+        .collect();
+    if !undecided.is_empty() {
+        let mut reasons: Vec<&str> = undecided
+            .iter()
+            .map(|class| verdict.access(*class))
+            .flat_map(|access| [&access.policy, &access.acl, &access.access_points])
+            .filter_map(|answer| match answer {
+                Answer::Undecided(reasons) => Some(reasons),
+                Answer::Open(_) | Answer::Closed(_) => None,
+            })
+            .flatten()
+            .map(String::as_str)
+            .collect();
+        reasons.dedup();
+        causes.push(Cause {
+            name: UNDECIDED.to_owned(),
+            rule_names: failing(seen, &undecided),
+            annotation: format!(
+                "Whether it is public is not decided: {}",
+                reasons.join("; ")
+            ),
+            classes: undecided
+                .iter()
+                .map(|class| class.as_str().to_owned())
+                .collect(),
+            witness: None,
+            is_exposure: false,
+        });
+    }
+    causes
+}
+
+/// Names of the rules about these classes that are not met.
+fn failing(seen: &Seen<'_>, classes: &[AccessClass]) -> Vec<String> {
+    seen.evaluations
+        .iter()
+        .filter(|evaluation| class_of(evaluation).is_some_and(|class| classes.contains(&class)))
+        .filter(|evaluation| evaluation.compliance_type != ComplianceType::Compliant)
+        .map(|evaluation| evaluation.rule_name.clone())
+        .collect()
+}

@@ -1,0 +1,327 @@
+//! What the responder does about an open bucket: leave it, wait, hold back, or act by a plan.
+//!
+//! Pure: [`respond`] looks at what is known and says what is to be done now. Enforcement is off
+//! until a scope covers the bucket; then an exception, a grace period, a stop of all enforcement, the
+//! circuit breaker and the loop guard are looked at in this order.
+
+use std::fmt;
+
+use compliance::assessment::Assessment;
+use compliance::item::ConfigurationItem;
+use compliance::remediation::{Note, RemediationOptions, RemediationPlan, plan};
+use jiff::{SignedDuration, Timestamp};
+use policy::bucket::Bucket;
+use policy::pattern::Pattern;
+
+use crate::state::{EnforcementStop, Exposure, Finding, FindingState};
+
+/// Where enforcement is on, and what it may do there.
+#[derive(Clone, Debug)]
+pub struct EnforcementScope {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Accounts; empty: all.
+    pub accounts: Vec<Pattern>,
+    /// Regions; empty: all.
+    pub regions: Vec<Pattern>,
+    /// Names of buckets; empty: all.
+    pub buckets: Vec<Pattern>,
+    /// A tag that the bucket must have: its key, and its value unless any will do.
+    pub tag: Option<(String, Option<String>)>,
+    /// `false` takes what it covers out of the scopes behind it.
+    pub enabled: bool,
+    /// What may be done.
+    pub options: RemediationOptions,
+    /// How long after it was seen a bucket stays open before it is closed, with a notice first.
+    pub grace: SignedDuration,
+}
+
+impl EnforcementScope {
+    /// Whether it covers a resource.
+    pub fn covers(&self, item: &ConfigurationItem) -> bool {
+        let one_of = |patterns: &[Pattern], text: &str| {
+            patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(text))
+        };
+        let tagged = self.tag.as_ref().is_none_or(|(key, value)| {
+            item.tags
+                .get(key)
+                .is_some_and(|is| value.as_ref().is_none_or(|wanted| wanted == is))
+        });
+        tagged
+            && one_of(&self.accounts, &item.key.account)
+            && one_of(&self.regions, &item.key.region)
+            && one_of(&self.buckets, &item.key.resource_id)
+    }
+}
+
+/// Stops all enforcement when it changes suspiciously much: a wrong configuration of ours, or an
+/// attack that uses us.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CircuitBreaker {
+    /// More buckets changed in an hour than this.
+    pub buckets_per_hour: u32,
+    /// Or more than this share of the account's buckets (0 to 1), once `at_least` were changed.
+    pub share_of_estate: f64,
+    /// How many changes the share needs to count.
+    pub at_least: u32,
+}
+
+impl Default for CircuitBreaker {
+    fn default() -> CircuitBreaker {
+        CircuitBreaker {
+            buckets_per_hour: 50,
+            share_of_estate: 0.2,
+            at_least: 10,
+        }
+    }
+}
+
+/// Holds back where somebody opens again what was closed: two robots must not fight over a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoopGuard {
+    /// Closed so often …
+    pub times: u32,
+    /// … within this time.
+    pub within: SignedDuration,
+}
+
+impl Default for LoopGuard {
+    fn default() -> LoopGuard {
+        LoopGuard {
+            times: 3,
+            within: SignedDuration::from_hours(1),
+        }
+    }
+}
+
+/// How the responder is set.
+#[derive(Clone, Debug, Default)]
+pub struct ResponderSettings {
+    /// The scopes, in order: the first that covers a bucket decides.
+    pub scopes: Vec<EnforcementScope>,
+    /// The circuit breaker.
+    pub breaker: CircuitBreaker,
+    /// The loop guard.
+    pub loop_guard: LoopGuard,
+}
+
+/// What the responder did before.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    /// Buckets of the account that were changed in the last hour, this one not counted.
+    pub others_in_last_hour: u32,
+    /// Buckets of the account.
+    pub estate: u64,
+    /// When this bucket was remediated, in order.
+    pub on_bucket: Vec<Timestamp>,
+    /// The remediation of this bucket that was taken back last, and when, if none was made since.
+    pub taken_back: Option<(String, Timestamp)>,
+    /// Whether enforcement is stopped everywhere.
+    pub stop: Option<EnforcementStop>,
+}
+
+/// What is to be done now.
+#[derive(Clone, Debug)]
+pub enum Response {
+    /// Nothing; people are told by what the findings are.
+    Leave(Leave),
+    /// Close it at this moment, unless something changes.
+    Wait {
+        /// When.
+        until: Timestamp,
+    },
+    /// It would be closed, and something speaks against it. People are told.
+    Hold {
+        /// What.
+        why: Hold,
+        /// When to look whether it still does.
+        again_at: Option<Timestamp>,
+    },
+    /// Carry out this plan.
+    Act(Box<RemediationPlan>),
+}
+
+/// Why nothing is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// Nothing is open that an event rule sent to the responder.
+    NothingSent,
+    /// Enforcement is not switched on for the bucket.
+    EnforcementOff,
+    /// What is open is open on purpose.
+    Excepted,
+    /// The options allow nothing that would change it: a policy that is only told of.
+    NothingAllowed,
+}
+
+/// What speaks against an act.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// All enforcement is stopped.
+    Stopped(EnforcementStop),
+    /// Too many buckets were changed: all enforcement is to be stopped.
+    CircuitBreaker {
+        /// Buckets changed in an hour, with this one.
+        changed: u32,
+        /// Buckets of the account.
+        estate: u64,
+    },
+    /// It was closed so often and opened again.
+    Loop {
+        /// How often, within the loop guard's time.
+        times: u32,
+    },
+    /// Somebody took back the last remediation of it.
+    TakenBack {
+        /// Which.
+        id: String,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Hold::Stopped(stop) => write!(
+                f,
+                "all enforcement was stopped by {} at {} ({}); `portcullis enforcement start` lets it go on",
+                stop.by, stop.at, stop.reason
+            ),
+            Hold::CircuitBreaker { changed, estate } => write!(
+                f,
+                "the circuit breaker: {changed} of {estate} buckets would have been changed within an hour; all enforcement is stopped until `portcullis enforcement start`"
+            ),
+            Hold::Loop { times } => write!(
+                f,
+                "it was closed {times} times and opened again each time; find out who or what opens it"
+            ),
+            Hold::TakenBack { id, at } => write!(
+                f,
+                "remediation {id} was taken back at {at}; close it by hand or make an exception for it"
+            ),
+        }
+    }
+}
+
+/// A bucket that may have to be closed.
+#[derive(Clone, Copy, Debug)]
+pub struct Open<'a> {
+    /// Its item.
+    pub item: &'a ConfigurationItem,
+    /// Its configuration under the name that ARNs give it.
+    pub bucket: &'a Bucket,
+    /// Its verdict.
+    pub assessment: &'a Assessment,
+    /// Its findings.
+    pub findings: &'a [Finding],
+    /// Its exposures.
+    pub exposures: &'a [Exposure],
+}
+
+/// Says what to do about a bucket.
+pub fn respond(
+    open: &Open<'_>,
+    past: &Past,
+    settings: &ResponderSettings,
+    now: Timestamp,
+) -> Response {
+    let Open {
+        item,
+        bucket,
+        assessment,
+        findings,
+        exposures,
+    } = *open;
+    let sent: Vec<&Finding> = findings
+        .iter()
+        .filter(|finding| finding.state.is_present() && finding.respond)
+        .collect();
+    if sent.is_empty() {
+        return Response::Leave(Leave::NothingSent);
+    }
+    let excepted = |finding: &&Finding| matches!(finding.state, FindingState::Excepted { .. });
+    if assessment.exception.is_some() || sent.iter().all(excepted) {
+        return Response::Leave(Leave::Excepted);
+    }
+    let scope = settings.scopes.iter().find(|scope| scope.covers(item));
+    let Some(scope) = scope.filter(|scope| scope.enabled) else {
+        return Response::Leave(Leave::EnforcementOff);
+    };
+    let plan = plan(bucket, &assessment.verdict, &scope.options);
+    if plan.steps.is_empty() {
+        return Response::Leave(Leave::NothingAllowed);
+    }
+    if let Some(stop) = &past.stop {
+        // What lets it go on asks for another look.
+        return Response::Hold {
+            why: Hold::Stopped(stop.clone()),
+            again_at: None,
+        };
+    }
+    if let Some((id, at)) = &past.taken_back {
+        return Response::Hold {
+            why: Hold::TakenBack {
+                id: id.clone(),
+                at: *at,
+            },
+            again_at: None,
+        };
+    }
+    let seen_at = sent
+        .iter()
+        .filter_map(|finding| {
+            exposures
+                .iter()
+                .filter(|exposure| exposure.finding_id == finding.id && exposure.to.is_none())
+                .map(|exposure| exposure.detected_at)
+                .min()
+        })
+        .min();
+    if let Some(until) = seen_at.and_then(|at| at.checked_add(scope.grace).ok())
+        && now < until
+    {
+        return Response::Wait { until };
+    }
+    let recent: Vec<Timestamp> = past
+        .on_bucket
+        .iter()
+        .filter(|at| now.duration_since(**at) < settings.loop_guard.within)
+        .copied()
+        .collect();
+    if u32::try_from(recent.len()).unwrap_or(u32::MAX) >= settings.loop_guard.times {
+        return Response::Hold {
+            why: Hold::Loop {
+                times: settings.loop_guard.times,
+            },
+            again_at: recent
+                .iter()
+                .min()
+                .and_then(|oldest| oldest.checked_add(settings.loop_guard.within).ok()),
+        };
+    }
+    let changed = past.others_in_last_hour.saturating_add(1);
+    let breaker = &settings.breaker;
+    let share = f64::from(changed) > breaker.share_of_estate * past.estate as f64;
+    if changed > breaker.buckets_per_hour || (share && changed > breaker.at_least) {
+        return Response::Hold {
+            why: Hold::CircuitBreaker {
+                changed,
+                estate: past.estate,
+            },
+            again_at: None,
+        };
+    }
+    Response::Act(Box::new(plan))
+}
+
+/// Whether a plan leaves something open that people have to close.
+pub fn leaves_something(plan: &RemediationPlan) -> bool {
+    !plan.closes()
+        || plan.notes.iter().any(|note| {
+            matches!(
+                note,
+                Note::PolicyLeft { .. } | Note::AccessPointLeft { .. } | Note::Undecided { .. }
+            )
+        })
+}
