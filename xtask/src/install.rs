@@ -1,5 +1,7 @@
 //! What the tests need from Debian.
 
+use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::process::Supervisor;
@@ -11,6 +13,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("ceph-osd", "the gateway's storage"),
     ("ceph-common", "radosgw-admin, which makes its users"),
     ("libz3-dev", "the SMT solver that checks the analysis"),
+    ("postgresql", "the database that several workers share"),
     ("curl", "commands in the documents"),
 ];
 
@@ -46,6 +49,10 @@ pub(crate) fn debian_packages(supervisor: &Supervisor) -> Result<(), String> {
             missing.join(" ")
         ));
     }
+    let _no_cluster = missing
+        .contains(&"postgresql")
+        .then(NoCluster::for_now)
+        .transpose()?;
     eprintln!("xtask: {by_hand}");
     let quiet = ["-qq", "-o", "Dpkg::Use-Pty=0"];
     run(
@@ -61,6 +68,31 @@ pub(crate) fn debian_packages(supervisor: &Supervisor) -> Result<(), String> {
             .env("DEBIAN_FRONTEND", "noninteractive")
             .stdout(Stdio::null()),
     )
+}
+
+/// While it lives, installing PostgreSQL does not also make a cluster of the whole machine's and
+/// start it: nobody here would ever stop that one.
+struct NoCluster;
+
+impl NoCluster {
+    /// Where Debian's postgresql-common looks for changes of its `createcluster.conf`.
+    const DIRECTORY: &str = "/etc/postgresql-common/createcluster.d";
+    const FILE: &str = "/etc/postgresql-common/createcluster.d/portcullis-xtask.conf";
+
+    fn for_now() -> Result<NoCluster, String> {
+        fs::create_dir_all(Self::DIRECTORY)
+            .and_then(|()| fs::write(Self::FILE, "create_main_cluster = off\n"))
+            .map_err(|error| format!("cannot write {}: {error}", Self::FILE))?;
+        Ok(NoCluster)
+    }
+}
+
+impl Drop for NoCluster {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(Path::new(Self::FILE)) {
+            eprintln!("xtask: cannot remove {}: {error}", Self::FILE);
+        }
+    }
 }
 
 /// Runs a command that must succeed.

@@ -1,11 +1,13 @@
 //! Third-party servers that tests run against, on loopback, started from scratch each time.
 //!
-//! Everything they write stays in `target/peers`.
+//! Everything they write stays in `target/peers`, but for what cannot lie there: see `scratch`.
 
 mod ministack;
 mod moto;
+mod postgres;
 mod python;
 mod rgw;
+mod scratch;
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -13,6 +15,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use self::scratch::Scratch;
 use crate::install;
 use crate::process::{Server, Supervisor, stop_leftovers};
 
@@ -25,6 +28,8 @@ pub(crate) struct Peers {
     pub(crate) environment: Vec<(&'static str, String)>,
     // In the order of stopping: a gateway before what it stands on.
     _servers: Vec<Server>,
+    // After them: they write there.
+    _scratch: Scratch,
 }
 
 /// Installs what is missing, then starts every server.
@@ -33,21 +38,39 @@ pub(crate) fn start(supervisor: &Supervisor, root: &Path) -> Result<Peers, Strin
     install::debian_packages(supervisor)?;
     let python = python::Environment::prepare(supervisor, root, &directory)?;
 
+    let scratch = Scratch::prepare(root)?;
+    let short = scratch.path().to_owned();
+
     let mut peers = Peers {
-        environment: vec![(
-            "PORTCULLIS_TEST_AWS_CLI",
-            python.program("aws").display().to_string(),
-        )],
+        environment: [
+            ("PORTCULLIS_TEST_AWS_CLI", "aws"),
+            ("PORTCULLIS_TEST_PYTHON", "python"),
+        ]
+        .map(|(variable, program)| (variable, python.program(program).display().to_string()))
+        .to_vec(),
         _servers: Vec::new(),
+        _scratch: scratch,
     };
-    rgw::start(supervisor, &fresh(&directory, "rgw")?, &mut peers)?;
+    postgres::start(supervisor, &directory, &short, &mut peers)?;
+    rgw::start(
+        supervisor,
+        &fresh(&directory, "rgw")?,
+        &fresh(&short, "rgw")?,
+        &mut peers,
+    )?;
     ministack::start(
         supervisor,
         &python,
         &fresh(&directory, "ministack")?,
         &mut peers,
     )?;
-    moto::start(supervisor, &python, &fresh(&directory, "moto")?, &mut peers)?;
+    moto::start(
+        supervisor,
+        &python,
+        root,
+        &fresh(&directory, "moto")?,
+        &mut peers,
+    )?;
     Ok(peers)
 }
 

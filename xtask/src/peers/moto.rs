@@ -1,4 +1,6 @@
 //! moto: the broadest emulator of AWS's control plane. It enforces nothing.
+//!
+//! It starts through `xtask/peers/moto_server.py`, which gives each account a root user.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,6 +12,7 @@ use crate::process::Supervisor;
 pub(super) fn start(
     supervisor: &Supervisor,
     python: &Environment,
+    root: &Path,
     directory: &Path,
     peers: &mut Peers,
 ) -> Result<(), String> {
@@ -18,8 +21,9 @@ pub(super) fn start(
         .serve(
             "moto",
             directory,
-            Command::new(python.program("moto_server"))
-                .args(["-H", "127.0.0.1", "-p", &port.to_string()])
+            Command::new(python.program("python"))
+                .arg(root.join("xtask/peers/moto_server.py"))
+                .arg(port.to_string())
                 .current_dir(directory)
                 .env("MOTO_IAM_LOAD_MANAGED_POLICIES", "false")
                 // It asks for some credentials, whichever.

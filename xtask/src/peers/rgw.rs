@@ -48,10 +48,11 @@ const USERS: &[User] = &[
     },
 ];
 
-/// Starts the cluster and the gateway, and makes the users.
+/// Starts the cluster and the gateway, and makes the users. The gateway's socket lies in `short`.
 pub(super) fn start(
     supervisor: &Supervisor,
     directory: &Path,
+    short: &Path,
     peers: &mut Peers,
 ) -> Result<(), String> {
     let [gateway_port, monitor_port] = free_ports()?;
@@ -59,7 +60,8 @@ pub(super) fn start(
         supervisor,
         directory,
     };
-    cluster.configure(gateway_port, monitor_port)?;
+    let ops_log = short.join("ops.sock");
+    cluster.configure(gateway_port, monitor_port, &ops_log)?;
     let monitor = cluster.start_monitor(monitor_port)?;
     let storage = cluster.start_storage()?;
     let gateway = cluster.start_gateway(gateway_port)?;
@@ -74,6 +76,9 @@ pub(super) fn start(
         "PORTCULLIS_TEST_RGW",
         format!("http://127.0.0.1:{gateway_port}"),
     ));
+    peers
+        .environment
+        .push(("PORTCULLIS_TEST_RGW_OPS_LOG", ops_log.display().to_string()));
     peers._servers.extend([gateway, storage, monitor]);
     Ok(())
 }
@@ -85,8 +90,14 @@ struct Cluster<'a> {
 }
 
 impl Cluster<'_> {
-    fn configure(&self, gateway_port: u16, monitor_port: u16) -> Result<(), String> {
+    fn configure(
+        &self,
+        gateway_port: u16,
+        monitor_port: u16,
+        ops_log: &Path,
+    ) -> Result<(), String> {
         let directory = self.directory.display();
+        let ops_log = ops_log.display();
         let text = format!(
             "\
 [global]
@@ -141,6 +152,10 @@ rgw run sync thread = false
 rgw thread pool size = 32
 # Lets a test say from which address an anonymous request comes.
 rgw remote addr param = HTTP_X_FORWARDED_FOR
+# Tells whoever reads the socket of each request.
+rgw enable ops log = true
+rgw ops log rados = false
+rgw ops log socket path = {ops_log}
 "
         );
         for made in ["mon", "osd", "gateway"] {
