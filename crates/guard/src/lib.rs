@@ -9,6 +9,8 @@
 //! The crate does not know which cloud client stands behind a port. Time and randomness come in as
 //! values.
 
+pub mod arrive;
+pub mod clock;
 pub mod decide;
 pub mod error;
 pub mod gather;
@@ -21,3 +23,4 @@ pub mod repository;
 pub mod responder;
 pub mod state;
 pub mod sweep;
+pub mod work;

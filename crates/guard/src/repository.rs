@@ -259,6 +259,14 @@ pub trait Repository: Send + Sync + 'static {
         id: &str,
     ) -> impl Future<Output = Result<Option<NoticeRecord>, RepositoryError>> + Send;
 
+    /// Notices that were made from `since` on and before `until`, in that order: what a digest holds.
+    fn notices(
+        &self,
+        since: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<NoticeRecord>, RepositoryError>> + Send;
+
     /// Jobs that could not be done, the last first.
     fn dead_letters(
         &self,
