@@ -8,6 +8,7 @@ pub mod exceptions;
 pub mod fingerprint;
 pub mod input;
 pub mod item;
+pub mod notice;
 pub mod pattern;
 pub mod remediation;
 pub mod report;

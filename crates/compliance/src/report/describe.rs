@@ -12,14 +12,14 @@ use crate::assessment::Assessment;
 
 /// One of the three ways into a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mechanism {
+pub(crate) enum Mechanism {
     Policy,
     Acl,
     AccessPoint,
 }
 
 impl Mechanism {
-    pub(super) const ALL: [Mechanism; 3] =
+    pub(crate) const ALL: [Mechanism; 3] =
         [Mechanism::Policy, Mechanism::Acl, Mechanism::AccessPoint];
 
     /// The name in the JSON output.
@@ -40,7 +40,7 @@ impl Mechanism {
         }
     }
 
-    pub(super) fn answer(self, access: &Access) -> &Answer {
+    pub(crate) fn answer(self, access: &Access) -> &Answer {
         match self {
             Mechanism::Policy => &access.policy,
             Mechanism::Acl => &access.acl,
@@ -96,7 +96,7 @@ pub(super) fn statement(bucket: &Bucket, at: usize) -> String {
 }
 
 /// `READ for AllUsers`.
-pub(super) fn grant(bucket: &Bucket, at: usize) -> String {
+pub(crate) fn grant(bucket: &Bucket, at: usize) -> String {
     match bucket.acl.present().and_then(|acl| acl.grants.get(at)) {
         Some(grant) => format!(
             "grant {at} ({} to {})",
@@ -304,7 +304,8 @@ pub(super) fn layer(layer: NotConsidered) -> (&'static str, &'static str) {
 /// the direction of writing.
 fn hidden(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// A value as indented JSON that is safe on a terminal: whatever does not show as what it is, is

@@ -6,18 +6,18 @@
 mod asff;
 pub mod baseline;
 mod csv;
-mod describe;
+pub(crate) mod describe;
 pub mod explain;
 mod finding;
-mod html;
+pub(crate) mod html;
 mod json;
 mod junit;
 mod ocsf;
 mod remedy;
-mod request;
+pub(crate) mod request;
 mod sarif;
 mod standing;
-mod statement;
+pub(crate) mod statement;
 mod table;
 
 use std::{fmt, io};

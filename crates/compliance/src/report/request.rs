@@ -6,11 +6,11 @@ use policy::request::Caller;
 
 /// A request to try.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Try {
+pub(crate) struct Try {
     /// The command line.
-    pub(super) command: String,
+    pub(crate) command: String,
     /// What the command line cannot do by itself, such as coming from an address.
-    pub(super) notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// How an action is asked for over HTTP (Amazon S3 API reference): action without its prefix, method,
@@ -119,7 +119,7 @@ const CLI: &[(&str, &str)] = &[
 
 /// The request to try. `None` where neither tool can make it: a service's or an identity provider's
 /// session, or an action without a request of its own.
-pub(super) fn to_try(
+pub(crate) fn to_try(
     bucket: &Bucket,
     region: Option<&str>,
     endpoint: Option<&str>,

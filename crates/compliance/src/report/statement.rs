@@ -12,15 +12,15 @@ use crate::input::parse_json;
 
 /// The text of a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Written {
+pub(crate) struct Written {
     /// The text, its indentation reduced; a statement on one line is laid out anew.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// The bytes of the parts that let the witness in, in order.
-    pub(super) guilty: Vec<Range<usize>>,
+    pub(crate) guilty: Vec<Range<usize>>,
 }
 
 /// The statement at an index.
-pub(super) fn written(policy: &Policy, at: usize, witness: Option<&Witness>) -> Option<Written> {
+pub(crate) fn written(policy: &Policy, at: usize, witness: Option<&Witness>) -> Option<Written> {
     let statement = policy.statements.get(at)?;
     let raw = policy.text.get(statement.span.clone())?;
     let text = if raw.contains('\n') {

@@ -8,6 +8,7 @@
 )]
 
 pub(crate) mod estate;
+pub(crate) mod notices;
 
 use compliance::input::{self, Options, Reading};
 use policy::bucket::{Grantee, PublicAccessBlock};

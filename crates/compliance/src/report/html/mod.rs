@@ -3,7 +3,7 @@
 //! No script, no request to anywhere, and a content security policy that says so.
 
 mod card;
-mod page;
+pub(crate) mod page;
 
 use super::describe;
 use super::{Report, Standing, Summary};

@@ -4,23 +4,23 @@
 use crate::report::visible;
 
 /// A page, written from top to bottom.
-pub(super) struct Page {
+pub(crate) struct Page {
     out: String,
 }
 
 impl Page {
-    pub(super) fn new() -> Page {
+    pub(crate) fn new() -> Page {
         Page { out: String::new() }
     }
 
     /// Markup of our own.
-    pub(super) fn raw(&mut self, markup: &'static str) -> &mut Page {
+    pub(crate) fn raw(&mut self, markup: &'static str) -> &mut Page {
         self.out.push_str(markup);
         self
     }
 
     /// A text from anywhere.
-    pub(super) fn text(&mut self, text: &str) -> &mut Page {
+    pub(crate) fn text(&mut self, text: &str) -> &mut Page {
         for (at, line) in text.split('\n').enumerate() {
             if at > 0 {
                 self.out.push('\n');
@@ -40,13 +40,13 @@ impl Page {
     }
 
     /// A number.
-    pub(super) fn number(&mut self, number: usize) -> &mut Page {
+    pub(crate) fn number(&mut self, number: usize) -> &mut Page {
         self.out.push_str(&number.to_string());
         self
     }
 
     /// The finished page.
-    pub(super) fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         self.out
     }
 }
