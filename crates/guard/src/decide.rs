@@ -146,6 +146,7 @@ impl Decision {
             finding.topics = Vec::new();
             finding.told_at = None;
             finding.escalation_step = 0;
+            finding.escalated_at = None;
             finding.state = FindingState::Open;
             self.opened.push(id.clone());
         }
@@ -246,6 +247,7 @@ fn new_finding(key: &ResourceKey, id: &str, cause: &Cause, from: Timestamp) -> F
         response: None,
         told_at: None,
         escalation_step: 0,
+        escalated_at: None,
     }
 }
 

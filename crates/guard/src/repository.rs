@@ -184,9 +184,10 @@ pub trait Repository: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), RepositoryError>> + Send;
 
     /// Writes findings back that changed without a look (acknowledged, escalated), with the notices
-    /// and work that this makes, and ends the job with it if one is named. Version checks as in
-    /// [`Repository::commit`] on each finding's resource are not made: only the members `state`,
-    /// `escalation_step` and `response` are written.
+    /// and work that this makes, and ends the job with it if one is named. Only the members `state`,
+    /// `escalation_step` and `escalated_at` are written, and only to findings that are still of the
+    /// same occurrence. The versions of their resources go up, so that a look that was decided on what
+    /// was before is made again.
     fn update_findings(
         &self,
         findings: &[Finding],

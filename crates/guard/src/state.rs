@@ -83,8 +83,10 @@ pub struct Finding {
     pub response: Option<String>,
     /// When people were told that it is open, this time; `None`: they were not.
     pub told_at: Option<Timestamp>,
-    /// How many steps of the escalation ladder were taken.
+    /// How many steps of the escalation ladder were taken, repetitions of the last included.
     pub escalation_step: u32,
+    /// When the last of them was taken.
+    pub escalated_at: Option<Timestamp>,
 }
 
 /// How a finding stands.
@@ -366,7 +368,8 @@ pub struct Commit {
     pub expected_version: Option<i64>,
     /// When it was looked at.
     pub observed_at: Timestamp,
-    /// The newest item, if its content is new: `(item, content hash)`.
+    /// The newest item, if its content is new: `(item, content hash)`. `None` with no expected version:
+    /// the resource is neither known nor there, and only the events are done with.
     pub item: Option<(ConfigurationItem, String)>,
     /// What each rule says now.
     pub evaluations: Vec<EvaluationRecord>,
@@ -418,4 +421,41 @@ pub struct Coverage {
     pub gaps: Vec<String>,
     /// Why the last sweep or event source failed, if it did.
     pub error: Option<String>,
+}
+
+impl Commit {
+    /// A commit about a resource of which nothing is known, with nothing in it.
+    pub fn of(key: ResourceKey, observed_at: Timestamp) -> Commit {
+        Commit {
+            key,
+            expected_version: None,
+            observed_at,
+            item: None,
+            evaluations: Vec::new(),
+            findings: Vec::new(),
+            exposures: Vec::new(),
+            events_seen: Vec::new(),
+            events_closed: false,
+            bus_events: Vec::new(),
+            notices: Vec::new(),
+            jobs: Vec::new(),
+        }
+    }
+}
+
+impl Coverage {
+    /// The coverage of an account's region, with nothing known.
+    pub fn of(account: &str, region: &str) -> Coverage {
+        Coverage {
+            account: account.to_owned(),
+            region: region.to_owned(),
+            last_event_at: None,
+            last_sweep_at: None,
+            swept: 0,
+            undecided: 0,
+            untold_changes: 0,
+            gaps: Vec::new(),
+            error: None,
+        }
+    }
 }
