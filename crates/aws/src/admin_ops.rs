@@ -131,6 +131,7 @@ fn read(body: &[u8]) -> Option<Vec<BucketAddress>> {
                 },
                 region: None,
                 owner: Some(told.owner).filter(|owner| !owner.is_empty()),
+                created: None,
             })
             .collect(),
     )

@@ -1,7 +1,15 @@
-//! Answers in the vocabulary of `policy`, and back.
+//! Answers in the vocabulary of `policy`, and back; `parts` in that of AWS Config.
+
+pub(crate) mod parts;
 
 use aws_sdk_s3::types as s3;
+use jiff::Timestamp;
 use policy::bucket::{Acl, Grant, Grantee, ObjectOwnership, Permission, PublicAccessBlock};
+
+/// A moment; one outside the years that are written is not told.
+pub(crate) fn timestamp(at: &aws_smithy_types::DateTime) -> Option<Timestamp> {
+    Timestamp::new(at.secs(), i32::try_from(at.subsec_nanos()).ok()?).ok()
+}
 
 /// An ACL. What cannot be understood is an error, so that it is never taken for "no grant".
 pub(crate) fn acl(owner: Option<&s3::Owner>, grants: &[s3::Grant]) -> Result<Acl, String> {

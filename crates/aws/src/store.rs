@@ -28,6 +28,7 @@ macro_rules! send {
 }
 
 mod read;
+mod record;
 mod write;
 
 /// One account in AWS, or one user of an S3-compatible store.

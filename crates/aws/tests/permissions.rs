@@ -15,7 +15,8 @@ use std::sync::Arc;
 use aws::connect::connect_with;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use guard::gather::{AccountFacts, Depth, Gatherer};
-use guard::operation::Operation;
+use guard::operation::{Operation, Role, Scope};
+use guard::ports::record::{BucketPart, RecordBuckets};
 use guard::ports::{ReadBuckets, WriteBuckets};
 use guard::sweep::{SweepOptions, sweep};
 use policy::bucket::{Acl, Enforcement, PublicAccessBlock};
@@ -49,6 +50,18 @@ fn action(asked: &Asked) -> Option<&'static str> {
         "GET" if has("ownershipControls") => "s3:GetBucketOwnershipControls",
         "GET" if has("location") => "s3:GetBucketLocation",
         "GET" if has("list-type") => "s3:ListBucket",
+        "GET" if has("tagging") => "s3:GetBucketTagging",
+        "GET" if has("versioning") => "s3:GetBucketVersioning",
+        "GET" if has("logging") => "s3:GetBucketLogging",
+        "GET" if has("website") => "s3:GetBucketWebsite",
+        "GET" if has("encryption") => "s3:GetEncryptionConfiguration",
+        "GET" if has("notification") => "s3:GetBucketNotification",
+        "GET" if has("lifecycle") => "s3:GetLifecycleConfiguration",
+        "GET" if has("replication") => "s3:GetReplicationConfiguration",
+        "GET" if has("cors") => "s3:GetBucketCORS",
+        "GET" if has("accelerate") => "s3:GetAccelerateConfiguration",
+        "GET" if has("requestPayment") => "s3:GetBucketRequestPayment",
+        "GET" if has("object-lock") => "s3:GetBucketObjectLockConfiguration",
         "GET" if asked.host.starts_with("s3.") => "s3:ListAllMyBuckets",
         "PUT" if has("acl") => "s3:PutBucketAcl",
         "PUT" if has("policy") => "s3:PutBucketPolicy",
@@ -163,5 +176,35 @@ async fn what_scan_and_fix_call_is_what_the_policies_allow() {
     store.delete_block(&at).await.unwrap();
     store.put_policy(&at, "{}").await.unwrap();
     store.delete_policy(&at).await.unwrap();
-    assert_eq!(made(), declared(|_| true));
+    assert_eq!(made(), declared(Operation::is_of_responder));
+}
+
+#[tokio::test]
+async fn what_a_recorder_calls_about_buckets_is_what_its_policy_allows() {
+    let fake = Fake::new(answer);
+    let client = SharedHttpClient::new(fake.clone());
+    let pace = pace();
+    let store = connect_with(config(client), None, &pace).await.unwrap();
+    fake.asked.lock().unwrap().clear();
+    for part in BucketPart::ALL {
+        // Whether it is there does not matter here.
+        let _ = store.part(&bucket("logs"), part).await;
+        let made: BTreeSet<_> = fake
+            .asked
+            .lock()
+            .unwrap()
+            .drain(..)
+            .filter_map(|asked| action(&asked))
+            .collect();
+        let declared: BTreeSet<_> = part.operation().iam_action().into_iter().collect();
+        assert_eq!(made, declared, "{part:?}");
+    }
+    let of_parts: BTreeSet<_> = BucketPart::ALL.map(BucketPart::operation).into();
+    let of_buckets: BTreeSet<_> = Operation::ALL
+        .into_iter()
+        .filter(|operation| {
+            operation.role() == Role::Recorder && operation.scope() == Scope::Bucket
+        })
+        .collect();
+    assert_eq!(of_parts, of_buckets);
 }

@@ -722,6 +722,11 @@ fn cephs_ops_log() {
         assert_eq!(event.actor.as_deref(), Some("ops"));
     }
     let mut refused = logged("put_acls", "backups", "PUT /backups?acl HTTP/1.1");
+    refused["http_status"] = json!("204");
+    refused["error_code"] = json!("NoContent");
+    let done = read_ops_log(&refused.to_string()).unwrap();
+    assert_eq!(done.error_code, None, "204 is success");
+    refused["error_code"] = json!("");
     refused["http_status"] = json!("403");
     let event = read_ops_log(&refused.to_string()).unwrap();
     assert!(!event.may_have_changed());

@@ -259,50 +259,40 @@ impl<R: ReadBuckets> Gatherer<R> {
         &self.pace
     }
 
-    /// Asks about one bucket until nothing matters any more.
+    /// Asks about one bucket until nothing matters any more. What [`Depth::Full`] wants does not hang
+    /// on any answer, so it is asked for all at once.
     pub async fn gather(&self, at: &BucketAddress, depth: Depth) -> Result<Gathered, Lost> {
         let mut known = Known::of(arn_name(&at.name));
         let mut calls = 0;
+        if depth == Depth::Full {
+            let points = async {
+                let mut calls = 1;
+                let points = self.ask_points(at, &mut calls).await?;
+                Ok((points, calls))
+            };
+            let (block, policy, acl, ownership, (points, of_points)) = tokio::try_join!(
+                self.ask_block(at),
+                self.ask_policy(at),
+                self.ask_acl(at),
+                self.ask_ownership(at),
+                points,
+            )?;
+            known.block = Some(block);
+            known.policy = Some(policy);
+            known.acl = Some(acl);
+            known.ownership = Some(ownership);
+            known.access_points = Some(points);
+            calls = 4 + of_points;
+        }
         while let Some(ask) = next_ask(&known, &self.facts, depth) {
             calls += 1;
             match ask {
-                Ask::Block => {
-                    let answer = self
-                        .pace
-                        .call(Operation::GetBucketPublicAccessBlock, || {
-                            self.reader.block(at)
-                        })
-                        .await;
-                    known.block = Some(self.not_offered_is_absent(observe(answer)?));
-                }
-                Ask::Policy => {
-                    let answer = self
-                        .pace
-                        .call(Operation::GetBucketPolicy, || self.reader.policy(at))
-                        .await;
-                    known.policy = Some(parse(
-                        observe(answer)?.map(|text| self.without_tenant(at, text)),
-                    ));
-                }
-                Ask::Acl => {
-                    let answer = self
-                        .pace
-                        .call(Operation::GetBucketAcl, || self.reader.acl(at))
-                        .await;
-                    known.acl = Some(observe(answer.map(Some))?);
-                }
-                Ask::Ownership => {
-                    let answer = self
-                        .pace
-                        .call(Operation::GetBucketOwnershipControls, || {
-                            self.reader.ownership(at)
-                        })
-                        .await;
-                    known.ownership = Some(self.not_offered_is_absent(observe(answer)?));
-                }
+                Ask::Block => known.block = Some(self.ask_block(at).await?),
+                Ask::Policy => known.policy = Some(self.ask_policy(at).await?),
+                Ask::Acl => known.acl = Some(self.ask_acl(at).await?),
+                Ask::Ownership => known.ownership = Some(self.ask_ownership(at).await?),
                 Ask::AccessPoints => {
-                    let points = self.points_of(at, &mut calls).await?;
-                    known.access_points = Some(points);
+                    known.access_points = Some(self.ask_points(at, &mut calls).await?);
                 }
             }
         }
@@ -312,9 +302,38 @@ impl<R: ReadBuckets> Gatherer<R> {
         })
     }
 
+    async fn ask_block(&self, at: &BucketAddress) -> Result<Observed<PublicAccessBlock>, Lost> {
+        let operation = Operation::GetBucketPublicAccessBlock;
+        let answer = self.pace.call(operation, || self.reader.block(at)).await;
+        Ok(self.not_offered_is_absent(observe(answer)?))
+    }
+
+    async fn ask_policy(&self, at: &BucketAddress) -> Result<Observed<Policy>, Lost> {
+        let operation = Operation::GetBucketPolicy;
+        let answer = self.pace.call(operation, || self.reader.policy(at)).await;
+        Ok(parse(
+            observe(answer)?.map(|text| self.without_tenant(at, text)),
+        ))
+    }
+
+    async fn ask_acl(&self, at: &BucketAddress) -> Result<Observed<Acl>, Lost> {
+        let operation = Operation::GetBucketAcl;
+        let answer = self.pace.call(operation, || self.reader.acl(at)).await;
+        observe(answer.map(Some))
+    }
+
+    async fn ask_ownership(&self, at: &BucketAddress) -> Result<Observed<ObjectOwnership>, Lost> {
+        let operation = Operation::GetBucketOwnershipControls;
+        let answer = self
+            .pace
+            .call(operation, || self.reader.ownership(at))
+            .await;
+        Ok(self.not_offered_is_absent(observe(answer)?))
+    }
+
     /// A setting that a store does not offer was never made there. On AWS, where everything is
     /// offered, such an answer stays unknown.
-    fn not_offered_is_absent<T>(&self, observed: Observed<T>) -> Observed<T> {
+    pub(crate) fn not_offered_is_absent<T>(&self, observed: Observed<T>) -> Observed<T> {
         match observed {
             Observed::Unknown(Unread::Unsupported { .. }) if self.facts.compatible_store => {
                 Observed::Absent
@@ -336,7 +355,7 @@ impl<R: ReadBuckets> Gatherer<R> {
         }
     }
 
-    async fn points_of(
+    async fn ask_points(
         &self,
         at: &BucketAddress,
         calls: &mut u32,
@@ -423,7 +442,7 @@ pub(crate) fn arn_name(name: &str) -> &str {
 }
 
 /// An answer as an observation. Only what ends everything is an error.
-fn observe<T>(answer: Result<Option<T>, CallError>) -> Result<Observed<T>, Lost> {
+pub(crate) fn observe<T>(answer: Result<Option<T>, CallError>) -> Result<Observed<T>, Lost> {
     match answer {
         Ok(Some(value)) => Ok(Observed::Present(value)),
         Ok(None) => Ok(Observed::Absent),

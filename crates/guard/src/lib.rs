@@ -4,6 +4,7 @@
 //!   must be able to do; [`error`] is how a call fails.
 //! - [`pace`] keeps the calls of one account within a budget and repeats what failed in passing.
 //! - [`gather`] asks in the order that settles a bucket soonest; [`sweep`] does it for an estate.
+//! - [`record`] reads all of a bucket or an account, for configuration items.
 //! - [`journal`] keeps what a remediation replaced; [`remediate`] applies a plan and takes it back.
 //!
 //! The crate does not know which cloud client stands behind a port. Time and randomness come in as
@@ -18,6 +19,7 @@ pub mod journal;
 pub mod operation;
 pub mod pace;
 pub mod ports;
+pub mod record;
 pub mod remediate;
 pub mod repository;
 pub mod responder;

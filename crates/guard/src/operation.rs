@@ -2,7 +2,8 @@
 //!
 //! A port method names its [`Operation`] where it makes the call, so that a refusal can name the
 //! missing action and the least-privilege policies can be computed. Source of the actions: Amazon S3
-//! user guide, "Required permissions for Amazon S3 API operations".
+//! user guide, "Required permissions for Amazon S3 API operations"; service authorization reference for
+//! the other services.
 
 use std::fmt;
 
@@ -47,6 +48,54 @@ pub enum Operation {
     PutBucketPolicy,
     /// Removes a bucket's policy.
     DeleteBucketPolicy,
+    /// A bucket's tags.
+    GetBucketTagging,
+    /// Whether a bucket keeps versions.
+    GetBucketVersioning,
+    /// Where a bucket's access log goes.
+    GetBucketLogging,
+    /// A bucket's website.
+    GetBucketWebsite,
+    /// A bucket's default encryption.
+    GetBucketEncryption,
+    /// A bucket's event notifications.
+    GetBucketNotification,
+    /// A bucket's lifecycle rules.
+    GetBucketLifecycle,
+    /// A bucket's replication rules.
+    GetBucketReplication,
+    /// A bucket's cross-origin rules.
+    GetBucketCors,
+    /// A bucket's Transfer Acceleration.
+    GetBucketAcceleration,
+    /// Who pays for a bucket's requests.
+    GetBucketRequestPayment,
+    /// A bucket's Object Lock.
+    GetObjectLockConfiguration,
+    /// What IAM counts in an account, the root user's MFA among it.
+    GetAccountSummary,
+    /// Has the report about an account's credentials made.
+    GenerateCredentialReport,
+    /// The report about an account's credentials.
+    GetCredentialReport,
+    /// An account's virtual MFA devices.
+    ListVirtualMfaDevices,
+    /// A region's EBS volumes.
+    DescribeVolumes,
+    /// Takes events from the queue.
+    ReceiveMessage,
+    /// Removes an event that was kept.
+    DeleteMessage,
+    /// Keeps an event hidden while it is worked on.
+    ChangeMessageVisibility,
+    /// Publishes to a topic.
+    Publish,
+    /// Puts events on a bus.
+    PutEvents,
+    /// Sends to a queue.
+    SendMessage,
+    /// Invokes a function.
+    InvokeFunction,
 }
 
 /// What a permission is about: the `Resource` of the statement that grants it.
@@ -60,11 +109,36 @@ pub enum Scope {
     Object,
     /// Access points.
     AccessPoint,
+    /// The queue that events are taken from.
+    EventQueue,
+    /// Topics that are published to.
+    Topic,
+    /// Event buses.
+    Bus,
+    /// Queues that are sent to.
+    Queue,
+    /// Functions that are invoked.
+    Function,
+}
+
+/// What somebody who makes a call is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Reads what verdicts need.
+    Reader,
+    /// Closes buckets.
+    Responder,
+    /// Reads what configuration items hold beyond that.
+    Recorder,
+    /// Takes events from a queue.
+    Listener,
+    /// Sends to topics, buses, queues and functions.
+    Publisher,
 }
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Operation; 19] = [
+    pub const ALL: [Operation; 43] = [
         Operation::GetCallerIdentity,
         Operation::ListBuckets,
         Operation::GetBucketLocation,
@@ -84,6 +158,30 @@ impl Operation {
         Operation::DeleteBucketPublicAccessBlock,
         Operation::PutBucketPolicy,
         Operation::DeleteBucketPolicy,
+        Operation::GetBucketTagging,
+        Operation::GetBucketVersioning,
+        Operation::GetBucketLogging,
+        Operation::GetBucketWebsite,
+        Operation::GetBucketEncryption,
+        Operation::GetBucketNotification,
+        Operation::GetBucketLifecycle,
+        Operation::GetBucketReplication,
+        Operation::GetBucketCors,
+        Operation::GetBucketAcceleration,
+        Operation::GetBucketRequestPayment,
+        Operation::GetObjectLockConfiguration,
+        Operation::GetAccountSummary,
+        Operation::GenerateCredentialReport,
+        Operation::GetCredentialReport,
+        Operation::ListVirtualMfaDevices,
+        Operation::DescribeVolumes,
+        Operation::ReceiveMessage,
+        Operation::DeleteMessage,
+        Operation::ChangeMessageVisibility,
+        Operation::Publish,
+        Operation::PutEvents,
+        Operation::SendMessage,
+        Operation::InvokeFunction,
     ];
 
     /// The name that the service's API reference gives it.
@@ -109,6 +207,30 @@ impl Operation {
             Operation::DeleteBucketPublicAccessBlock => "DeletePublicAccessBlock",
             Operation::PutBucketPolicy => "PutBucketPolicy",
             Operation::DeleteBucketPolicy => "DeleteBucketPolicy",
+            Operation::GetBucketTagging => "GetBucketTagging",
+            Operation::GetBucketVersioning => "GetBucketVersioning",
+            Operation::GetBucketLogging => "GetBucketLogging",
+            Operation::GetBucketWebsite => "GetBucketWebsite",
+            Operation::GetBucketEncryption => "GetBucketEncryption",
+            Operation::GetBucketNotification => "GetBucketNotificationConfiguration",
+            Operation::GetBucketLifecycle => "GetBucketLifecycleConfiguration",
+            Operation::GetBucketReplication => "GetBucketReplication",
+            Operation::GetBucketCors => "GetBucketCors",
+            Operation::GetBucketAcceleration => "GetBucketAccelerateConfiguration",
+            Operation::GetBucketRequestPayment => "GetBucketRequestPayment",
+            Operation::GetObjectLockConfiguration => "GetObjectLockConfiguration",
+            Operation::GetAccountSummary => "GetAccountSummary",
+            Operation::GenerateCredentialReport => "GenerateCredentialReport",
+            Operation::GetCredentialReport => "GetCredentialReport",
+            Operation::ListVirtualMfaDevices => "ListVirtualMFADevices",
+            Operation::DescribeVolumes => "DescribeVolumes",
+            Operation::ReceiveMessage => "ReceiveMessage",
+            Operation::DeleteMessage => "DeleteMessage",
+            Operation::ChangeMessageVisibility => "ChangeMessageVisibility",
+            Operation::Publish => "Publish",
+            Operation::PutEvents => "PutEvents",
+            Operation::SendMessage => "SendMessage",
+            Operation::InvokeFunction => "Invoke",
         }
     }
 
@@ -135,6 +257,30 @@ impl Operation {
             }
             Operation::PutBucketPolicy => "s3:PutBucketPolicy",
             Operation::DeleteBucketPolicy => "s3:DeleteBucketPolicy",
+            Operation::GetBucketTagging => "s3:GetBucketTagging",
+            Operation::GetBucketVersioning => "s3:GetBucketVersioning",
+            Operation::GetBucketLogging => "s3:GetBucketLogging",
+            Operation::GetBucketWebsite => "s3:GetBucketWebsite",
+            Operation::GetBucketEncryption => "s3:GetEncryptionConfiguration",
+            Operation::GetBucketNotification => "s3:GetBucketNotification",
+            Operation::GetBucketLifecycle => "s3:GetLifecycleConfiguration",
+            Operation::GetBucketReplication => "s3:GetReplicationConfiguration",
+            Operation::GetBucketCors => "s3:GetBucketCORS",
+            Operation::GetBucketAcceleration => "s3:GetAccelerateConfiguration",
+            Operation::GetBucketRequestPayment => "s3:GetBucketRequestPayment",
+            Operation::GetObjectLockConfiguration => "s3:GetBucketObjectLockConfiguration",
+            Operation::GetAccountSummary => "iam:GetAccountSummary",
+            Operation::GenerateCredentialReport => "iam:GenerateCredentialReport",
+            Operation::GetCredentialReport => "iam:GetCredentialReport",
+            Operation::ListVirtualMfaDevices => "iam:ListVirtualMFADevices",
+            Operation::DescribeVolumes => "ec2:DescribeVolumes",
+            Operation::ReceiveMessage => "sqs:ReceiveMessage",
+            Operation::DeleteMessage => "sqs:DeleteMessage",
+            Operation::ChangeMessageVisibility => "sqs:ChangeMessageVisibility",
+            Operation::Publish => "sns:Publish",
+            Operation::PutEvents => "events:PutEvents",
+            Operation::SendMessage => "sqs:SendMessage",
+            Operation::InvokeFunction => "lambda:InvokeFunction",
         })
     }
 
@@ -144,7 +290,12 @@ impl Operation {
             Operation::GetCallerIdentity
             | Operation::ListBuckets
             | Operation::GetAccountPublicAccessBlock
-            | Operation::ListAccessPoints => Scope::Account,
+            | Operation::ListAccessPoints
+            | Operation::GetAccountSummary
+            | Operation::GenerateCredentialReport
+            | Operation::GetCredentialReport
+            | Operation::ListVirtualMfaDevices
+            | Operation::DescribeVolumes => Scope::Account,
             Operation::GetAccessPoint | Operation::GetAccessPointPolicy => Scope::AccessPoint,
             Operation::GetObjectAcl => Scope::Object,
             Operation::GetBucketLocation
@@ -158,20 +309,32 @@ impl Operation {
             | Operation::PutBucketPublicAccessBlock
             | Operation::DeleteBucketPublicAccessBlock
             | Operation::PutBucketPolicy
-            | Operation::DeleteBucketPolicy => Scope::Bucket,
+            | Operation::DeleteBucketPolicy
+            | Operation::GetBucketTagging
+            | Operation::GetBucketVersioning
+            | Operation::GetBucketLogging
+            | Operation::GetBucketWebsite
+            | Operation::GetBucketEncryption
+            | Operation::GetBucketNotification
+            | Operation::GetBucketLifecycle
+            | Operation::GetBucketReplication
+            | Operation::GetBucketCors
+            | Operation::GetBucketAcceleration
+            | Operation::GetBucketRequestPayment
+            | Operation::GetObjectLockConfiguration => Scope::Bucket,
+            Operation::ReceiveMessage
+            | Operation::DeleteMessage
+            | Operation::ChangeMessageVisibility => Scope::EventQueue,
+            Operation::Publish => Scope::Topic,
+            Operation::PutEvents => Scope::Bus,
+            Operation::SendMessage => Scope::Queue,
+            Operation::InvokeFunction => Scope::Function,
         }
     }
 
-    /// Whether it changes something.
+    /// Whether it changes a bucket's configuration.
     pub fn writes(self) -> bool {
-        matches!(
-            self,
-            Operation::PutBucketAcl
-                | Operation::PutBucketPublicAccessBlock
-                | Operation::DeleteBucketPublicAccessBlock
-                | Operation::PutBucketPolicy
-                | Operation::DeleteBucketPolicy
-        )
+        self.role() == Role::Responder && !self.samples_objects()
     }
 
     /// Whether only `fix` makes it: it samples objects, which a scan never looks at.
@@ -179,9 +342,47 @@ impl Operation {
         matches!(self, Operation::ListObjects | Operation::GetObjectAcl)
     }
 
+    /// The first role that makes it.
+    pub fn role(self) -> Role {
+        match self {
+            Operation::ListObjects
+            | Operation::GetObjectAcl
+            | Operation::PutBucketAcl
+            | Operation::PutBucketPublicAccessBlock
+            | Operation::DeleteBucketPublicAccessBlock
+            | Operation::PutBucketPolicy
+            | Operation::DeleteBucketPolicy => Role::Responder,
+            operation => match operation.scope() {
+                Scope::EventQueue => Role::Listener,
+                Scope::Topic | Scope::Bus | Scope::Queue | Scope::Function => Role::Publisher,
+                Scope::Account | Scope::Bucket | Scope::Object | Scope::AccessPoint
+                    if operation.is_of_record() =>
+                {
+                    Role::Recorder
+                }
+                Scope::Account | Scope::Bucket | Scope::Object | Scope::AccessPoint => Role::Reader,
+            },
+        }
+    }
+
+    /// Whether only a recorder makes it.
+    fn is_of_record(self) -> bool {
+        (Operation::GetBucketTagging..=Operation::DescribeVolumes).contains(&self)
+    }
+
     /// Whether a scan may make it: the reader's policy holds exactly these.
     pub fn is_of_reader(self) -> bool {
-        !self.writes() && !self.samples_objects()
+        self.role() == Role::Reader
+    }
+
+    /// Whether `fix` and `undo` may make it: what a scan does, the writes, and a look at objects.
+    pub fn is_of_responder(self) -> bool {
+        matches!(self.role(), Role::Reader | Role::Responder)
+    }
+
+    /// Whether the guard makes it to record: what a scan does, and the rest of the configuration.
+    pub fn is_of_recorder(self) -> bool {
+        matches!(self.role(), Role::Reader | Role::Recorder)
     }
 }
 
@@ -200,6 +401,6 @@ mod tests {
         assert!(Operation::ALL.is_sorted());
         let distinct: std::collections::BTreeSet<_> = Operation::ALL.into_iter().collect();
         assert_eq!(distinct.len(), Operation::ALL.len());
-        assert_eq!(Operation::ALL.last(), Some(&Operation::DeleteBucketPolicy));
+        assert_eq!(Operation::ALL.last(), Some(&Operation::InvokeFunction));
     }
 }

@@ -3,15 +3,23 @@
 //! One implementation speaks to AWS and to S3-compatible endpoints; tests use one in memory. Each
 //! method makes one call (a listing: one page), does not retry, and says by [`CallError`] what its
 //! failure means. Pace, retries and time-outs are [`crate::pace`]'s.
+//!
+//! This file has what a scan and a remediation need; [`record`] what a recorder reads beyond that,
+//! [`queue`] where events come from, [`publish`] where messages go.
+
+pub mod publish;
+pub mod queue;
+pub mod record;
 
 use std::future::Future;
 
+use jiff::Timestamp;
 use policy::bucket::{Acl, ObjectOwnership, PublicAccessBlock};
 
 use crate::error::CallError;
 
 /// One bucket of a listing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BucketAddress {
     /// The name by which the store is asked. On Ceph with a tenant: `tenant:bucket`.
     pub name: String,
@@ -19,6 +27,8 @@ pub struct BucketAddress {
     pub region: Option<String>,
     /// The owner as the store names it, where the listing tells it (Ceph's Admin Ops API).
     pub owner: Option<String>,
+    /// When the bucket was made, where the listing tells it.
+    pub created: Option<Timestamp>,
 }
 
 /// One page of a listing.

@@ -252,6 +252,7 @@ pub async fn undo<R: ReadBuckets + WriteBuckets, J: Journal>(
         name: remediation.place.bucket.clone(),
         region: remediation.place.region.clone(),
         owner: None,
+        created: None,
     };
     let current = read(gatherer, &at).await?;
     let mut to_restore = Vec::new();

@@ -189,21 +189,7 @@ pub async fn judge_one<R: ReadBuckets>(
     mut address: BucketAddress,
     depth: Depth,
 ) -> Result<Judged, Lost> {
-    if address.region.is_none() && !gatherer.facts().compatible_store {
-        let answer = gatherer
-            .pace()
-            .call(Operation::GetBucketLocation, || {
-                gatherer.reader().location(&address)
-            })
-            .await;
-        match answer {
-            Ok(region) => address.region = region,
-            Err(CallError::Hopeless(hopeless)) => return Err(Lost::Hopeless(hopeless)),
-            Err(CallError::NoSuchBucket) => return Err(Lost::Gone),
-            // The store may still answer at the region of the configuration.
-            Err(_) => {}
-        }
-    }
+    locate(gatherer, &mut address).await?;
     let gathered = gatherer.gather(&address, depth).await?;
     let mut bucket = gathered.bucket;
     let verdict = judge(&bucket);
@@ -222,6 +208,29 @@ pub async fn judge_one<R: ReadBuckets>(
         calls: gathered.calls,
         store_says_public: None,
     })
+}
+
+/// Asks where the bucket is, if that is not known and matters.
+pub(crate) async fn locate<R: ReadBuckets>(
+    gatherer: &Gatherer<R>,
+    address: &mut BucketAddress,
+) -> Result<(), Lost> {
+    if address.region.is_none() && !gatherer.facts().compatible_store {
+        let answer = gatherer
+            .pace()
+            .call(Operation::GetBucketLocation, || {
+                gatherer.reader().location(address)
+            })
+            .await;
+        match answer {
+            Ok(region) => address.region = region,
+            Err(CallError::Hopeless(hopeless)) => return Err(Lost::Hopeless(hopeless)),
+            Err(CallError::NoSuchBucket) => return Err(Lost::Gone),
+            // The store may still answer at the region of the configuration.
+            Err(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Asks the store whether it calls the policy public, where there is one.

@@ -138,6 +138,7 @@ impl Live {
             name: name.to_owned(),
             region: None,
             owner: None,
+            created: None,
         }))
     }
 

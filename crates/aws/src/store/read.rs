@@ -55,6 +55,7 @@ impl ReadBuckets for Store {
                     name: bucket.name?,
                     region: bucket.bucket_region.filter(|region| !region.is_empty()),
                     owner: None,
+                    created: bucket.creation_date.as_ref().and_then(shape::timestamp),
                 })
             })
             .collect();

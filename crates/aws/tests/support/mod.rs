@@ -133,6 +133,7 @@ pub fn bucket(name: &str) -> BucketAddress {
         name: name.to_owned(),
         region: None,
         owner: None,
+        created: None,
     }
 }
 

@@ -44,14 +44,18 @@ pub fn read_ops_log(text: &str) -> Result<Event, EventError> {
         Some(status) => status.as_u64(),
         None => None,
     };
-    // A refusal without a code of its own: the status says as much.
-    let error_code = at(&record, &["error_code"]).map(str::to_owned).or_else(|| {
-        Some(match status? {
-            401 | 403 => "AccessDenied".to_owned(),
-            status @ 400.. => format!("Status{status}"),
-            _ => return None,
-        })
-    });
+    // Success has a code as well (`NoContent` with 204); a refusal may have none of its own.
+    let error_code = match status {
+        Some(..400) => None,
+        Some(status) => Some(at(&record, &["error_code"]).map_or_else(
+            || match status {
+                401 | 403 => "AccessDenied".to_owned(),
+                status => format!("Status{status}"),
+            },
+            str::to_owned,
+        )),
+        None => at(&record, &["error_code"]).map(str::to_owned),
+    };
     let concerns = concerned(operation, &record)?;
     Ok(Event {
         id: at(&record, &["trans_id"]).map_or_else(|| text::digest(text), text::id),

@@ -13,12 +13,15 @@ use guard::error::CallError;
 use guard::gather::{AccountFacts, Gatherer};
 use guard::operation::Operation;
 use guard::pace::{Pace, PaceSettings};
+use guard::ports::record::{BucketPart, RecordBuckets};
 use guard::ports::{AccessPointEntry, BucketAddress, Page, ReadBuckets, WriteBuckets};
 use jiff::Timestamp;
 use policy::bucket::{
     ALL_USERS, Acl, Enforcement, Grant, Grantee, ObjectOwnership, Permission, PublicAccessBlock,
 };
 use policy::observed::Observed;
+use serde_json::Value;
+use tokio::sync::Barrier;
 
 /// One bucket's state.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,6 +44,10 @@ pub struct Memory {
     pub page: usize,
     /// Writes are answered with success and not done.
     pub lies: Mutex<bool>,
+    /// The further parts of buckets.
+    pub parts: Mutex<BTreeMap<(String, BucketPart), Value>>,
+    /// If set, what has access is answered only when so many have asked for it.
+    pub together: Option<Barrier>,
 }
 
 impl Memory {
@@ -101,6 +108,12 @@ impl Memory {
             }
         }
         Ok(())
+    }
+
+    async fn meet(&self) {
+        if let Some(barrier) = &self.together {
+            barrier.wait().await;
+        }
     }
 
     fn get<T>(
@@ -171,18 +184,22 @@ impl ReadBuckets for Memory {
     }
 
     async fn block(&self, at: &BucketAddress) -> Result<Option<PublicAccessBlock>, CallError> {
+        self.meet().await;
         self.get(Operation::GetBucketPublicAccessBlock, at, |s| s.block)
     }
 
     async fn policy(&self, at: &BucketAddress) -> Result<Option<String>, CallError> {
+        self.meet().await;
         self.get(Operation::GetBucketPolicy, at, |s| s.policy.clone())
     }
 
     async fn acl(&self, at: &BucketAddress) -> Result<Acl, CallError> {
+        self.meet().await;
         self.get(Operation::GetBucketAcl, at, |s| s.acl.clone())
     }
 
     async fn ownership(&self, at: &BucketAddress) -> Result<Option<ObjectOwnership>, CallError> {
+        self.meet().await;
         self.get(Operation::GetBucketOwnershipControls, at, |s| s.ownership)
     }
 
@@ -195,6 +212,7 @@ impl ReadBuckets for Memory {
         _region: &str,
         _token: Option<String>,
     ) -> Result<Page<AccessPointEntry>, CallError> {
+        self.meet().await;
         self.call(Operation::ListAccessPoints, "")?;
         let points = self.points.lock().unwrap();
         Ok(Page {
@@ -234,6 +252,14 @@ impl ReadBuckets for Memory {
     }
 }
 
+impl RecordBuckets for Memory {
+    async fn part(&self, at: &BucketAddress, part: BucketPart) -> Result<Option<Value>, CallError> {
+        self.get(part.operation(), at, |_| ())?;
+        let parts = self.parts.lock().unwrap();
+        Ok(parts.get(&(at.name.clone(), part)).cloned())
+    }
+}
+
 impl WriteBuckets for Memory {
     async fn put_acl(&self, at: &BucketAddress, acl: &Acl) -> Result<(), CallError> {
         self.put(Operation::PutBucketAcl, at, |s| s.acl = acl.clone())
@@ -267,6 +293,7 @@ pub fn address(name: &str) -> BucketAddress {
         name: name.to_owned(),
         region: Some("eu-central-1".to_owned()),
         owner: None,
+        created: None,
     }
 }
 

@@ -78,6 +78,7 @@ impl Demo {
             name: name.clone(),
             region: None,
             owner: None,
+            created: None,
         };
         match judge_one(&self.live.gatherer, address, Depth::Verdict).await {
             Ok(one) if closing::is_open(&one) => {
