@@ -25,6 +25,14 @@ impl Block {
         })
     }
 
+    pub(super) fn first(&self) -> IpAddr {
+        self.first
+    }
+
+    pub(super) fn bits(&self) -> u8 {
+        self.bits
+    }
+
     /// Whether a text is an address of the block.
     pub(super) fn contains(&self, text: &str) -> bool {
         text.parse::<IpAddr>().is_ok_and(|address| {

@@ -35,11 +35,13 @@ mod number;
 mod parse;
 mod plain;
 mod problem;
+mod rule_set;
 mod wildcard;
 
 use condition::Condition;
 
 pub use problem::{PatternError, Problem};
+pub use rule_set::{EventError, RuleSet};
 
 /// The longest pattern, in characters (API reference, PutRule, `EventPattern`).
 pub const MAX_CHARACTERS: usize = 4096;

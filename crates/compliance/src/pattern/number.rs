@@ -53,6 +53,45 @@ pub(super) fn comparable(text: &str) -> Option<i64> {
     Decimal::parse(text)?.millionths()
 }
 
+/// The millionths of a number without an exponent and with few digits, as most are. None if it is
+/// another one, which may compare all the same.
+pub(super) fn plain(text: &str) -> Option<i64> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest.as_bytes()),
+        None => (false, text.as_bytes()),
+    };
+    if digits.len() > FAITHFUL_DIGITS {
+        return None;
+    }
+    let mut value = 0_i64;
+    let mut decimals = None;
+    for byte in digits {
+        match (byte, &mut decimals) {
+            (b'0'..=b'9', decimals) => {
+                // At most fifteen digits.
+                value = value * 10 + i64::from(byte - b'0');
+                *decimals = decimals.map(|count| count + 1);
+            }
+            (b'.', None) => decimals = Some(0),
+            _ => return None,
+        }
+    }
+    let decimals: u32 = match decimals {
+        // No digits behind the point, or too many.
+        Some(count @ 1..=6) => count,
+        Some(_) => return None,
+        None => 0,
+    };
+    let first_is_digit = digits.first().is_some_and(u8::is_ascii_digit);
+    let leading_zero =
+        digits.first() == Some(&b'0') && digits.get(1).is_some_and(u8::is_ascii_digit);
+    if !first_is_digit || leading_zero {
+        return None;
+    }
+    let millionths = value.checked_mul(10_i64.pow(6 - decimals))?;
+    (millionths <= LIMIT).then_some(if negative { -millionths } else { millionths })
+}
+
 /// A decimal number: `digits` times ten to the power of `exponent`, no zeros at either end.
 struct Decimal {
     negative: bool,
@@ -140,7 +179,7 @@ impl Range {
 
 #[cfg(test)]
 mod tests {
-    use super::Number;
+    use super::{Number, plain};
 
     #[test]
     fn numbers_are_equal_by_value() {
@@ -162,6 +201,43 @@ mod tests {
             assert_eq!(Number::read(text), Some(Number::Comparable(0)), "{text}");
         }
         assert_eq!(Number::read("-0.000001"), Some(Number::Comparable(-1)));
+    }
+
+    #[test]
+    fn the_short_way_gives_the_same() {
+        for text in [
+            "0",
+            "-0",
+            "7",
+            "-12.5",
+            "0.000001",
+            "499999999.99999",
+            "300.0",
+            "5000000000",
+        ] {
+            let millionths = plain(text);
+            assert!(millionths.is_some(), "{text}");
+            assert_eq!(
+                Number::read(text),
+                millionths.map(Number::Comparable),
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            "-",
+            ".",
+            "1.",
+            ".5",
+            "01",
+            "1e3",
+            "1.2.3",
+            "5000000000.1",
+            "0.0000001",
+            "1234567890123456",
+        ] {
+            assert_eq!(plain(text), None, "{text}");
+        }
     }
 
     #[test]

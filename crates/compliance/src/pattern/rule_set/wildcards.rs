@@ -1,0 +1,249 @@
+//! All of many wildcards that a text fits.
+//!
+//! Only those are tried whose rarest sure piece the text has: its start, its end, or one in the middle.
+//! A wildcard is tried from left to right: its first piece is at the start, its last at the end, each
+//! other at the first place behind the one before. Nothing is gone over twice, and searching for a piece
+//! takes time in proportion to the text (`memchr::memmem`, two-way).
+
+use std::collections::HashMap;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use memchr::memmem::Finder;
+
+use super::super::wildcard::Wildcard;
+use super::affixes::{Affixes, End};
+
+/// Wildcards, each with what it means.
+#[derive(Debug)]
+pub(super) struct Wildcards<T> {
+    all: Vec<(Pieces, T)>,
+    /// Wildcards by the piece that they start with.
+    starts: Affixes<Vec<u32>>,
+    /// Wildcards by the piece that they end with.
+    ends: Affixes<Vec<u32>>,
+    /// Wildcards by a piece in the middle.
+    middles: Option<(AhoCorasick, Vec<Vec<u32>>)>,
+    /// Wildcards without any piece.
+    stars: Vec<u32>,
+}
+
+/// One wildcard, ready to be tried.
+#[derive(Debug)]
+struct Pieces {
+    first: Box<str>,
+    middle: Vec<Finder<'static>>,
+    last: Box<str>,
+}
+
+impl Pieces {
+    /// A wildcard with at least one star.
+    fn new(wildcard: &Wildcard) -> Pieces {
+        let (first, rest) = wildcard
+            .pieces
+            .split_first()
+            .map_or(("", &[][..]), |(f, r)| (f, r));
+        let (last, middle) = rest.split_last().map_or(("", &[][..]), |(l, m)| (l, m));
+        Pieces {
+            first: first.into(),
+            middle: middle
+                .iter()
+                .map(|piece| Finder::new(piece.as_bytes()).into_owned())
+                .collect(),
+            last: last.into(),
+        }
+    }
+
+    /// Whether a text fits. `walked` is told how many bytes each search went over.
+    fn fit(&self, text: &str, mut walked: impl FnMut(usize)) -> bool {
+        let Some(rest) = text.strip_prefix(&*self.first) else {
+            return false;
+        };
+        let Some(rest) = rest.strip_suffix(&*self.last) else {
+            return false;
+        };
+        let mut rest = rest.as_bytes();
+        for finder in &self.middle {
+            let Some(at) = finder.find(rest) else {
+                walked(rest.len());
+                return false;
+            };
+            let behind = at + finder.needle().len();
+            walked(behind);
+            rest = &rest[behind..];
+        }
+        true
+    }
+}
+
+impl<T> Wildcards<T> {
+    /// Each has at least one star.
+    pub(super) fn new(wildcards: impl IntoIterator<Item = (Wildcard, T)>) -> Wildcards<T> {
+        let (wildcards, meanings): (Vec<Wildcard>, Vec<T>) = wildcards.into_iter().unzip();
+        // How many wildcards have a piece in its place; the rarest says the most about a text.
+        let mut shared: HashMap<Gate<'_>, u32> = HashMap::new();
+        for wildcard in &wildcards {
+            for gate in gates(wildcard) {
+                *shared.entry(gate).or_default() += 1;
+            }
+        }
+        let mut by_gate: HashMap<Gate<'_>, Vec<u32>> = HashMap::new();
+        let mut stars = Vec::new();
+        for (wildcard, at) in wildcards.iter().zip(0..) {
+            let rarest = gates(wildcard).min_by_key(|gate| {
+                let piece = gate.piece().len();
+                (
+                    shared[gate],
+                    std::cmp::Reverse(piece),
+                    matches!(gate, Gate::Middle(_)),
+                )
+            });
+            match rarest {
+                Some(gate) => by_gate.entry(gate).or_default().push(at),
+                None => stars.push(at),
+            }
+        }
+        let (mut starts, mut ends, mut pieces, mut middles) = (vec![], vec![], vec![], vec![]);
+        for (gate, wildcards) in by_gate {
+            match gate {
+                Gate::Start(piece) => starts.push((piece.to_owned(), wildcards)),
+                Gate::End(piece) => ends.push((piece.to_owned(), wildcards)),
+                Gate::Middle(piece) => {
+                    pieces.push(piece.to_owned());
+                    middles.push(wildcards);
+                }
+            }
+        }
+        let searcher = AhoCorasick::builder()
+            .match_kind(MatchKind::Standard)
+            .build(&pieces);
+        let (middles, untold) = match searcher {
+            Ok(searcher) if !pieces.is_empty() => (Some((searcher, middles)), vec![]),
+            Ok(_) => (None, vec![]),
+            // Too many for one searcher: then each is tried.
+            Err(_) => (None, middles.concat()),
+        };
+        stars.extend(untold);
+        Wildcards {
+            all: wildcards.iter().map(Pieces::new).zip(meanings).collect(),
+            starts: Affixes::new(End::Start, starts),
+            ends: Affixes::new(End::Finish, ends),
+            middles,
+            stars,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// What the wildcards mean that a text fits.
+    pub(super) fn of<'a>(&'a self, text: &str, mut each: impl FnMut(&'a T)) {
+        let mut attempt = |wildcards: &[u32]| {
+            for at in wildcards {
+                let (pieces, meaning) = &self.all[*at as usize];
+                if pieces.fit(text, |_| ()) {
+                    each(meaning);
+                }
+            }
+        };
+        attempt(&self.stars);
+        self.starts.of(text, |wildcards| attempt(wildcards));
+        self.ends.of(text, |wildcards| attempt(wildcards));
+        if let Some((searcher, middles)) = &self.middles {
+            let mut found = vec![false; middles.len()];
+            for piece in searcher.find_overlapping_iter(text) {
+                let piece = piece.pattern().as_usize();
+                if !std::mem::replace(&mut found[piece], true) {
+                    attempt(&middles[piece]);
+                }
+            }
+        }
+    }
+}
+
+/// A piece that a text must have to fit, and where.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Gate<'a> {
+    Start(&'a str),
+    End(&'a str),
+    Middle(&'a str),
+}
+
+impl<'a> Gate<'a> {
+    fn piece(&self) -> &'a str {
+        match self {
+            Gate::Start(piece) | Gate::End(piece) | Gate::Middle(piece) => piece,
+        }
+    }
+}
+
+fn gates(wildcard: &Wildcard) -> impl Iterator<Item = Gate<'_>> {
+    let last = wildcard.pieces.len() - 1;
+    let pieces = wildcard.pieces.iter().enumerate();
+    pieces
+        .map(move |(at, piece)| match at {
+            0 => Gate::Start(piece),
+            at if at == last => Gate::End(piece),
+            _ => Gate::Middle(piece),
+        })
+        .filter(|gate| !gate.piece().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::{Pieces, Wildcard, Wildcards};
+
+    #[test]
+    fn every_wildcard_is_found() {
+        let patterns = [
+            "*", "a*", "*a", "a*b", "*a*", "a*c*b", "*b*c*", "*x*y*z*", "ab*", "a*a", "*ab*ab*",
+        ];
+        let wildcards: Vec<Wildcard> = patterns
+            .iter()
+            .map(|p| Wildcard::parse(p).unwrap())
+            .collect();
+        let set = Wildcards::new(wildcards.iter().cloned().zip(patterns));
+        for text in [
+            "", "a", "b", "ab", "aa", "acb", "abab", "ababab", "xyz", "zyx", "abcabc", "äab",
+            "x-y-z",
+        ] {
+            let mut found = Vec::new();
+            set.of(text, |pattern| found.push(*pattern));
+            found.sort_unstable();
+            let mut expected: Vec<&str> = wildcards
+                .iter()
+                .zip(patterns)
+                .filter(|(w, _)| w.matches(text))
+                .map(|(_, p)| p)
+                .collect();
+            expected.sort_unstable();
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+
+    /// However many stars there are and however the text tempts, no byte is gone over twice.
+    #[test]
+    fn a_wildcard_walks_a_text_once() {
+        for stars in [1, 10, 100, 1000] {
+            let pattern = format!("{}*b", "*a".repeat(stars));
+            let pieces = Pieces::new(&Wildcard::parse(&pattern).unwrap());
+            for length in [10, 1000, 100_000] {
+                for text in [
+                    "a".repeat(length),
+                    format!("{}b", "a".repeat(length)),
+                    "ab".repeat(length),
+                ] {
+                    let mut walked = 0;
+                    let _ = pieces.fit(&text, |bytes| walked += bytes);
+                    assert!(
+                        walked <= text.len(),
+                        "{stars} stars: {walked} steps for {} bytes",
+                        text.len()
+                    );
+                }
+            }
+        }
+    }
+}
