@@ -10,19 +10,29 @@
 //! The crate does not know which cloud client stands behind a port. Time and randomness come in as
 //! values.
 
+pub mod account;
 pub mod arrive;
 pub mod clock;
 pub mod decide;
+pub mod deliver;
 pub mod error;
+pub mod escalate;
+pub mod event_rules;
 pub mod gather;
 pub mod journal;
+pub mod look;
 pub mod operation;
+pub mod outbox;
 pub mod pace;
 pub mod ports;
+pub mod reconcile;
 pub mod record;
 pub mod remediate;
 pub mod repository;
 pub mod responder;
+pub mod run;
 pub mod state;
 pub mod sweep;
+pub mod tell;
+pub mod watch;
 pub mod work;

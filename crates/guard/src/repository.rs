@@ -106,7 +106,7 @@ pub trait Repository: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Accepted, RepositoryError>> + Send;
 
     /// Asks for work. A job of the same key that waits or runs is asked for again: the earlier due
-    /// time counts, and one that runs will run again.
+    /// time and the later payload count, and one that runs will run again.
     fn request(
         &self,
         jobs: &[NewJob],
@@ -306,8 +306,9 @@ pub trait Repository: Send + Sync + 'static {
         since: Option<Timestamp>,
     ) -> impl Future<Output = Result<Vec<Record>, RepositoryError>> + Send;
 
-    /// Adds to what is known of the coverage: the members that are `Some`, not empty or not zero
-    /// replace what was there; `untold_changes` is added.
+    /// Adds to what is known of the coverage. `last_event_at` is replaced by a later one;
+    /// `untold_changes` is added. With `last_sweep_at`, what the sweep found (`swept`, `undecided`,
+    /// `gaps`, `error`) replaces what was there; without it, `error` does if there is one.
     fn cover(
         &self,
         coverage: &Coverage,

@@ -443,6 +443,20 @@ impl Commit {
     }
 }
 
+impl SubscriptionState {
+    /// A subscription of which nothing is known.
+    pub fn of(id: &str, endpoint_digest: &str) -> SubscriptionState {
+        SubscriptionState {
+            id: id.to_owned(),
+            endpoint_digest: endpoint_digest.to_owned(),
+            asked_at: None,
+            confirmed_at: None,
+            unsubscribed_at: None,
+            disabled: None,
+        }
+    }
+}
+
 impl Coverage {
     /// The coverage of an account's region, with nothing known.
     pub fn of(account: &str, region: &str) -> Coverage {

@@ -176,6 +176,36 @@ pub fn item(bucket: &Bucket, key: ResourceKey, taken: Taken) -> ConfigurationIte
     }
 }
 
+/// The parts of an item that no verdict depends on, as [`Taken::parts`] has them.
+pub fn further_parts(item: &ConfigurationItem) -> BTreeMap<String, Observed<Value>> {
+    let access = [ACL, POLICY, PUBLIC_ACCESS_BLOCK, OWNERSHIP];
+    let unread = item.portcullis.get("unread").and_then(Value::as_object);
+    let mut parts: BTreeMap<String, Observed<Value>> = item
+        .supplementary_configuration
+        .iter()
+        .filter(|(name, _)| !access.contains(&name.as_str()))
+        .map(|(name, value)| {
+            let observed = match value {
+                Value::Null => Observed::Absent,
+                value => Observed::Present(value.clone()),
+            };
+            (name.clone(), observed)
+        })
+        .collect();
+    let layers = [
+        ACCOUNT_BLOCK,
+        ORGANIZATION_BLOCK,
+        ACCESS_POINTS,
+        RESOURCE_CONTROL_POLICIES,
+    ];
+    for (name, why) in unread.into_iter().flatten() {
+        if !access.contains(&name.as_str()) && !layers.contains(&name.as_str()) {
+            parts.insert(name.clone(), Observed::Unknown(unread::from_json(why)));
+        }
+    }
+    parts
+}
+
 /// The bucket of an item, with the capture time as the moment that verdicts are about.
 ///
 /// Items that AWS Config recorded do not have our member: the layers above the bucket are then not

@@ -1,5 +1,7 @@
 //! A plan as a diff of before and after, for people.
 
+use std::fmt;
+
 use policy::bucket::{Acl, Bucket, Grantee, PublicAccessBlock};
 use policy::observed::Observed;
 
@@ -16,6 +18,18 @@ pub enum Line {
     Removed(String),
     /// Comes.
     Added(String),
+}
+
+impl fmt::Display for Line {
+    /// As `diff -u` marks lines; the name of a part stands alone.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Line::Part(name) => write!(f, "{name}:"),
+            Line::Kept(line) => write!(f, "  {line}"),
+            Line::Removed(line) => write!(f, "- {line}"),
+            Line::Added(line) => write!(f, "+ {line}"),
+        }
+    }
 }
 
 /// The parts that the plan changes, line by line. Control characters are escaped.

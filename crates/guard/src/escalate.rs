@@ -1,0 +1,208 @@
+//! Asks the next contact while nobody says that they look after a finding.
+
+use compliance::item::bucket::bucket;
+use compliance::item::{BUCKET, ConfigurationItem};
+use compliance::notice::{
+    Acknowledgement, Escalation, EscalationStanding, NextEscalation, next_escalation,
+};
+use jiff::Timestamp;
+use policy::public::judge;
+use thiserror::Error;
+
+use crate::account::Reach;
+use crate::clock::Clock;
+use crate::outbox::{self, escalate};
+use crate::repository::{Repository, RepositoryError};
+use crate::state::{Finding, FindingState, Finish, Job};
+use crate::tell::{Subject, tell_escalated};
+use crate::watch::Guard;
+use crate::work::{Did, backoff, later};
+
+/// Why a finding was not acknowledged.
+#[derive(Debug, Error)]
+pub enum AcknowledgeError {
+    /// There is none of this id.
+    #[error("there is no finding {0}")]
+    NoSuchFinding(String),
+    /// It is not there any more.
+    #[error("finding {0} is resolved already")]
+    Resolved(String),
+    /// The store.
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+}
+
+/// Notes that somebody looks after a finding: until then (or until it is resolved) nobody else is
+/// asked.
+pub async fn acknowledge<P: Repository>(
+    repository: &P,
+    id: &str,
+    by: &str,
+    until: Option<Timestamp>,
+    note: Option<String>,
+    now: Timestamp,
+) -> Result<Finding, AcknowledgeError> {
+    let Some(mut finding) = repository.finding(id).await? else {
+        return Err(AcknowledgeError::NoSuchFinding(id.to_owned()));
+    };
+    if !finding.state.is_present() {
+        return Err(AcknowledgeError::Resolved(id.to_owned()));
+    }
+    finding.state = FindingState::Acknowledged {
+        by: by.to_owned(),
+        at: now,
+        until,
+        note,
+    };
+    // When it does not hold any more, the ladder goes on.
+    let jobs: Vec<_> = until
+        .map(|until| escalate(&finding, until))
+        .into_iter()
+        .collect();
+    repository
+        .update_findings(std::slice::from_ref(&finding), &[], &jobs, None, now)
+        .await?;
+    Ok(finding)
+}
+
+impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
+    /// Does a [`JobKind::Escalate`](crate::state::JobKind::Escalate) job.
+    pub async fn escalate(&self, job: &Job) -> Did {
+        match self.try_escalate(job).await {
+            Ok(did) => did,
+            Err(RepositoryError::LeaseLost) => Did::Finished,
+            Err(error) => {
+                let wait = backoff(
+                    job.attempts,
+                    std::time::Duration::from_millis(250),
+                    std::time::Duration::from_secs(60),
+                );
+                Did::Finish(Finish::Again {
+                    due_at: later(self.clock.now(), wait),
+                    error: Some(error.to_string()),
+                })
+            }
+        }
+    }
+
+    async fn try_escalate(&self, job: &Job) -> Result<Did, RepositoryError> {
+        let now = self.clock.now();
+        let Some(id) = job.payload["finding"].as_str() else {
+            return Ok(Did::Finish(Finish::Done));
+        };
+        let Some(mut finding) = self.repository.finding(id).await? else {
+            return Ok(Did::Finish(Finish::Done));
+        };
+        let ladder = &self.settings.ladder;
+        let (step, of, topics, previous, waited) =
+            match next_escalation(ladder, &standing(&finding), now) {
+                NextEscalation::Never => return Ok(Did::Finish(Finish::Done)),
+                NextEscalation::At(due_at) => {
+                    return Ok(Did::Finish(Finish::Again {
+                        due_at,
+                        error: None,
+                    }));
+                }
+                NextEscalation::Now {
+                    step,
+                    of,
+                    topics,
+                    previous,
+                    waited,
+                } => (step, of, topics, previous, waited),
+            };
+        let key = &finding.key;
+        let known = self
+            .repository
+            .resource(&key.account, &key.resource_type, &key.resource_id)
+            .await?;
+        let exposures = self.repository.exposures(id).await?;
+        let account = self.accounts.get(&key.account);
+        let assessment = known.as_ref().and_then(|known| assess(&known.item));
+        let previous_contact = (!previous.is_empty()).then(|| previous.join(", "));
+        let escalation = Escalation {
+            step,
+            of,
+            previous_contact,
+            waited,
+        };
+        let Some(known) = known else {
+            return Ok(Did::Finish(Finish::Done));
+        };
+        let notice = tell_escalated(
+            &finding,
+            &exposures,
+            escalation,
+            topics,
+            &Subject {
+                item: &known.item,
+                assessment: assessment.as_ref(),
+                account_label: account.map(|account| account.label.as_str()),
+                endpoint: account.and_then(|account| account.endpoint.as_deref()),
+                events: &[],
+                base_url: self.settings.base_url.as_deref(),
+                now,
+            },
+        );
+        finding.escalation_step += 1;
+        finding.escalated_at = Some(now);
+        let finish = match next_escalation(ladder, &standing(&finding), now) {
+            NextEscalation::Never => Finish::Done,
+            NextEscalation::At(due_at) => Finish::Again {
+                due_at,
+                error: None,
+            },
+            NextEscalation::Now { .. } => Finish::Again {
+                due_at: now,
+                error: None,
+            },
+        };
+        let notices = [notice];
+        let jobs = self.deliveries(&notices, now).await?;
+        self.repository
+            .update_findings(
+                std::slice::from_ref(&finding),
+                &outbox::notices(&notices),
+                &jobs,
+                Some((job, finish)),
+                now,
+            )
+            .await?;
+        Ok(Did::Finished)
+    }
+}
+
+/// The bucket of an item, judged as it was.
+fn assess(item: &ConfigurationItem) -> Option<compliance::assessment::Assessment> {
+    if item.key.resource_type != BUCKET {
+        return None;
+    }
+    let bucket = bucket(item).ok()?;
+    Some(compliance::assessment::Assessment {
+        verdict: judge(&bucket),
+        bucket,
+        region: Some(item.key.region.clone()),
+        id: None,
+        source: None,
+        exception: None,
+    })
+}
+
+fn standing(finding: &Finding) -> EscalationStanding {
+    EscalationStanding {
+        // People have time from when they were told, not from when it began.
+        opened_at: finding.told_at.unwrap_or(finding.opened_at),
+        steps_taken: finding.escalation_step,
+        last_step_at: finding.escalated_at,
+        acknowledged: match &finding.state {
+            FindingState::Acknowledged { by, at, until, .. } => Some(Acknowledgement {
+                by: by.clone(),
+                at: *at,
+                until: *until,
+            }),
+            _ => None,
+        },
+        resolved: !finding.state.is_present(),
+        excepted: matches!(finding.state, FindingState::Excepted { .. }),
+    }
+}

@@ -1,0 +1,153 @@
+//! The event bus: compliance changes are matched with the configured event rules, and go to the targets
+//! of those that match.
+//!
+//! Two kinds of target are the guard's own: the responder, and topics. They work on findings, since a
+//! finding knows what was done and told before: an event that matches sends the findings that its rule
+//! failed by to the responder, or to a topic. All other targets get the event itself.
+
+use compliance::compliance_change::ComplianceChange;
+use compliance::pattern::EventPattern;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::decide::Decision;
+use crate::state::{BusEvent, JobKind, NewJob};
+
+/// One event rule.
+#[derive(Clone, Debug)]
+pub struct EventRule {
+    /// Its name.
+    pub name: String,
+    /// What it matches.
+    pub pattern: EventPattern,
+    /// Where matching events go.
+    pub targets: Vec<RuleTarget>,
+}
+
+/// Where an event goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RuleTarget {
+    /// To the responder.
+    Responder,
+    /// To a topic's subscribers, as a notice about the finding.
+    Topic(String),
+    /// To a configured target, by its name: a webhook, queue, function, bus or command.
+    Target(String),
+}
+
+/// The event rules.
+#[derive(Debug)]
+pub struct EventRules {
+    rules: Vec<EventRule>,
+}
+
+/// What a decision makes on the bus.
+#[derive(Clone, Debug, Default)]
+pub struct Raised {
+    /// The events.
+    pub events: Vec<BusEvent>,
+    /// Deliveries to configured targets.
+    pub jobs: Vec<NewJob>,
+}
+
+impl EventRules {
+    /// These rules.
+    pub fn new(rules: Vec<EventRule>) -> EventRules {
+        EventRules { rules }
+    }
+
+    /// The rules, in order.
+    pub fn rules(&self) -> &[EventRule] {
+        &self.rules
+    }
+
+    /// Puts the changes of a decision on the bus, and marks its findings with where they go. `version` is
+    /// that of the resource's record after the commit: with it the events have the same ids if the same
+    /// is decided again.
+    pub fn raise(&self, decision: &mut Decision, version: i64) -> Raised {
+        let mut raised = Raised::default();
+        for change in &decision.changes {
+            let shapes: [(&str, Shape); 2] = [
+                ("notification", ComplianceChange::notification),
+                ("put-evaluations", ComplianceChange::put_evaluations),
+            ];
+            for (shape, write) in shapes {
+                let id = event_id(change, version, shape);
+                let event = write(change, &id);
+                for rule in self
+                    .rules
+                    .iter()
+                    .filter(|rule| rule.pattern.matches(&event))
+                {
+                    for target in &rule.targets {
+                        match target {
+                            RuleTarget::Target(target) => {
+                                raised.jobs.push(NewJob {
+                                    kind: JobKind::Deliver,
+                                    key: format!("deliver {id} {target}"),
+                                    payload: json!({"target": target, "event": event}),
+                                    due_at: change.new.recorded,
+                                });
+                            }
+                            own => mark(&mut decision.findings, change, own),
+                        }
+                    }
+                }
+                raised.events.push(BusEvent {
+                    id,
+                    key: change.key.clone(),
+                    at: change.new.recorded,
+                    event,
+                });
+            }
+        }
+        // The same target by several rules, or by both shapes of a rule that matches both.
+        raised.jobs.sort_by(|a, b| a.key.cmp(&b.key));
+        raised.jobs.dedup_by(|a, b| a.key == b.key);
+        raised
+    }
+}
+
+type Shape = fn(&ComplianceChange, &str) -> serde_json::Value;
+
+fn mark(findings: &mut [crate::state::Finding], change: &ComplianceChange, target: &RuleTarget) {
+    let failed_by = findings
+        .iter_mut()
+        .filter(|finding| finding.state.is_present())
+        .filter(|finding| finding.rule_names.contains(&change.rule_name));
+    for finding in failed_by {
+        match target {
+            RuleTarget::Responder => finding.respond = true,
+            RuleTarget::Topic(topic) if !finding.topics.contains(topic) => {
+                finding.topics.push(topic.clone());
+            }
+            RuleTarget::Topic(_) | RuleTarget::Target(_) => {}
+        }
+    }
+}
+
+/// An id in the form of a UUID (RFC 9562, "UUID Version 8": the bits are the application's own).
+fn event_id(change: &ComplianceChange, version: i64, shape: &str) -> String {
+    let digest = Sha256::digest(format!(
+        "portcullis event 1\n{}\n{}\n{version}\n{shape}\n",
+        change.key, change.rule_name
+    ));
+    let hex: String = digest
+        .iter()
+        .take(16)
+        .enumerate()
+        .map(|(index, byte)| match index {
+            6 => format!("{:02x}", (byte & 0x0f) | 0x80),
+            8 => format!("{:02x}", (byte & 0x3f) | 0x80),
+            _ => format!("{byte:02x}"),
+        })
+        .collect();
+    format!(
+        "{}-{}-{}-{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..]
+    )
+}

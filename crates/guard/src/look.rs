@@ -1,0 +1,582 @@
+//! Looks at one bucket, decides, and does what follows: the same code for an event, a sweep and a retry.
+//!
+//! 1. Read the bucket, judge it, evaluate the rules.
+//! 2. [`decide`] and [`respond`]; commit what follows in one transaction.
+//! 3. If the responder acts: read again, write, read back, verify, with the way back in the journal.
+//! 4. Decide on what is there now, and commit that with the end of the job.
+//!
+//! Killed anywhere, the job's lease runs out and it begins at 1: whatever was committed is known, and
+//! whatever was written is seen.
+
+mod read;
+
+use std::time::Duration;
+
+use compliance::assessment::Assessment;
+use compliance::item::{BUCKET, ConfigurationItem, ResourceKey};
+use compliance::notice::Notice;
+use compliance::remediation::diff;
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::account::{Account, Reach};
+use crate::clock::Clock;
+use crate::decide::{Decision, Seen, decide};
+use crate::error::Hopeless;
+use crate::event_rules::Raised;
+use crate::journal::{Journal, JournalError, Record, State, remediations};
+use crate::outbox;
+use crate::remediate::{Notes, Permit, RemediateError, apply};
+use crate::repository::{Repository, RepositoryError};
+use crate::responder::{Hold, Open, Past, Response, respond};
+use crate::state::{Commit, Coverage, EnforcementStop, EventRecord, Finish, Job, ResourceRecord};
+use crate::tell::{Remediated, Subject, tell, tell_closed, tell_failed};
+use crate::watch::Guard;
+use crate::work::{Did, backoff, later};
+
+pub(crate) use read::{Depth, Found, ReadBucket};
+
+/// Why a look came to nothing, this time.
+#[derive(Debug, Error)]
+pub enum LookError {
+    /// No call to the account's store can succeed now.
+    #[error(transparent)]
+    Hopeless(#[from] Hopeless),
+    /// Our own store.
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+    /// The job does not say what to look at.
+    #[error("the job names no resource that is watched: {0}")]
+    Job(String),
+}
+
+impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
+    /// Does a [`JobKind::Look`](crate::state::JobKind::Look) job.
+    pub async fn look(&self, job: &Job) -> Did {
+        let error = match self.try_look(job).await {
+            Ok(did) => return did,
+            Err(error) => error,
+        };
+        let now = self.clock.now();
+        let wait = match &error {
+            // Somebody else committed: what they saw may be older than what is there.
+            LookError::Repository(RepositoryError::Conflict(_)) => Duration::ZERO,
+            // Somebody else has the job.
+            LookError::Repository(RepositoryError::LeaseLost) => return Did::Finished,
+            LookError::Job(why) => {
+                return Did::Finish(Finish::Dead { error: why.clone() });
+            }
+            LookError::Hopeless(hopeless) => {
+                self.tell_gap(job, hopeless).await;
+                self.wait_after(job.attempts)
+            }
+            LookError::Repository(_) => self.wait_after(job.attempts),
+        };
+        tracing::warn!(job = %job.key, attempts = job.attempts, %error, "the look is repeated");
+        Did::Finish(Finish::Again {
+            due_at: later(now, wait),
+            error: Some(error.to_string()),
+        })
+    }
+
+    fn wait_after(&self, attempts: u32) -> Duration {
+        backoff(
+            attempts,
+            Duration::from_millis(250),
+            Duration::from_secs(60),
+        )
+    }
+
+    /// What cannot be read is said where people look whether everything is watched.
+    async fn tell_gap(&self, job: &Job, hopeless: &Hopeless) {
+        let account = text(job, "account").unwrap_or_default();
+        let told = self
+            .repository
+            .cover(&Coverage {
+                error: Some(hopeless.to_string()),
+                ..Coverage::of(account, "*")
+            })
+            .await;
+        if let Err(error) = told {
+            tracing::warn!(%error, "what is not watched could not be written down");
+        }
+    }
+
+    async fn try_look(&self, job: &Job) -> Result<Did, LookError> {
+        let (Some(account), Some(resource_type), Some(id)) = (
+            text(job, "account"),
+            text(job, "resourceType"),
+            text(job, "resourceId"),
+        ) else {
+            return Err(LookError::Job(job.payload.to_string()));
+        };
+        let Some(account) = self.accounts.get(account) else {
+            return Err(LookError::Job(format!("account {account} is not watched")));
+        };
+        if resource_type != BUCKET {
+            return Err(LookError::Job(format!("{resource_type} is not recorded")));
+        }
+        let known = self
+            .repository
+            .resource(&account.id, resource_type, id)
+            .await?;
+        // Before the bucket is read: what is read after an event arrived shows its effect.
+        let events = self
+            .repository
+            .unseen_events(&account.id, resource_type, id)
+            .await?;
+        let depth = if known.is_none() || job.payload["everything"] == true {
+            Depth::Everything
+        } else {
+            Depth::Access
+        };
+        let found = self
+            .read(account, id, known.as_ref(), &events, depth)
+            .await?;
+        let mut looking = Looking {
+            guard: self,
+            account,
+            known,
+            events,
+        };
+        match found {
+            Found::Gone => looking.gone(job).await,
+            Found::Bucket(bucket) => looking.decide(job, *bucket).await,
+        }
+    }
+}
+
+fn text<'a>(job: &'a Job, member: &str) -> Option<&'a str> {
+    job.payload.get(member)?.as_str()
+}
+
+/// One look at one bucket.
+struct Looking<'a, P, A, C> {
+    guard: &'a Guard<P, A, C>,
+    account: &'a Account<A>,
+    known: Option<ResourceRecord>,
+    events: Vec<EventRecord>,
+}
+
+impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
+    /// The bucket is not there (any more).
+    async fn gone(&mut self, job: &Job) -> Result<Did, LookError> {
+        let now = self.guard.clock.now();
+        let Some(known) = &self.known else {
+            // Nothing is known of it and nothing is there: only the events are done with.
+            let commit = Commit {
+                events_seen: self.events.iter().map(|event| event.id.clone()).collect(),
+                events_closed: true,
+                ..Commit::of(
+                    ResourceKey::bucket(
+                        &self.account.id,
+                        &self.account.default_region,
+                        text(job, "resourceId").unwrap_or_default(),
+                    ),
+                    now,
+                )
+            };
+            self.guard
+                .repository
+                .commit(&commit, Some((job, Finish::Done)), now)
+                .await?;
+            return Ok(Did::Finished);
+        };
+        let item = ConfigurationItem::deleted(&known.item, now);
+        let evaluations = self.guard.settings.rules.on_change(&item, None, now);
+        let seen = Seen {
+            item: &item,
+            assessment: None,
+            fingerprint: None,
+            evaluations: &evaluations,
+            events: &self.events,
+            remediation: None,
+            at: now,
+        };
+        let mut decision = decide(self.known.as_ref(), &seen);
+        let response = Response::Leave(crate::responder::Leave::NothingSent);
+        let raised = self.raise(&mut decision);
+        let notices = tell(&mut decision, &response, &self.subject(&item, None, now));
+        self.commit(
+            &item,
+            decision,
+            raised,
+            notices,
+            Some((job, Finish::Done)),
+            now,
+        )
+        .await?;
+        Ok(Did::Finished)
+    }
+
+    async fn decide(&mut self, job: &Job, read: ReadBucket) -> Result<Did, LookError> {
+        let now = self.guard.clock.now();
+        let evaluations =
+            self.guard
+                .settings
+                .rules
+                .on_change(&read.item, Some(&read.assessment), now);
+        let seen = Seen {
+            item: &read.item,
+            assessment: Some(&read.assessment),
+            fingerprint: read.fingerprint.as_deref(),
+            evaluations: &evaluations,
+            events: &self.events,
+            remediation: None,
+            at: now,
+        };
+        let mut decision = decide(self.known.as_ref(), &seen);
+        let raised = self.raise(&mut decision);
+        let past = self.past(&read.item.key, now).await?;
+        let response = respond(
+            &Open {
+                item: &read.item,
+                bucket: &read.bucket,
+                assessment: &read.assessment,
+                findings: &decision.findings,
+                exposures: &decision.exposures,
+            },
+            &past,
+            &self.guard.settings.responder,
+            now,
+        );
+        if let Response::Hold {
+            why: why @ Hold::CircuitBreaker { .. },
+            ..
+        } = &response
+        {
+            self.guard
+                .repository
+                .set_enforcement_stop(Some(&EnforcementStop {
+                    by: "circuit breaker".to_owned(),
+                    at: now,
+                    reason: why.to_string(),
+                }))
+                .await?;
+            tracing::error!(bucket = %read.item.key, %why, "all enforcement is stopped");
+        }
+        let subject = self.subject(&read.item, Some(&read.assessment), now);
+        let notices = tell(&mut decision, &response, &subject);
+        let Response::Act(plan) = &response else {
+            let finish = match &response {
+                Response::Wait { until } => again(*until),
+                Response::Hold {
+                    again_at: Some(at), ..
+                } => again(*at),
+                _ => Finish::Done,
+            };
+            self.commit(
+                &read.item,
+                decision,
+                raised,
+                notices,
+                Some((job, finish)),
+                now,
+            )
+            .await?;
+            return Ok(Did::Finished);
+        };
+        // The verdict is on record before anything is written.
+        self.commit(&read.item, decision.clone(), raised, notices, None, now)
+            .await?;
+        let id = remediation_id(&read.item.key, now);
+        let gatherer = self.account.gatherer(now).await?;
+        let mut journal = InStore(&*self.guard.repository);
+        let clock = || self.guard.clock.now();
+        let applied = apply(
+            &gatherer,
+            plan,
+            &read.address,
+            self.account.place(&read.address),
+            &NotStopped(&*self.guard.repository),
+            Notes {
+                journal: &mut journal,
+                id: &id,
+                now: &clock,
+            },
+        )
+        .await;
+        let mut remediated = Remediated {
+            id: &id,
+            difference: diff::lines(plan).iter().map(ToString::to_string).collect(),
+            failure: None,
+        };
+        match applied {
+            Ok(after) => {
+                tracing::info!(bucket = %read.item.key, remediation = %id, "closed and verified");
+                self.closed(job, read, after, &decision, &remediated).await
+            }
+            // It is another bucket than the plan was made for: look again, at once.
+            Err(
+                error @ (RemediateError::ChangedSincePlan { .. }
+                | RemediateError::Gone { .. }
+                | RemediateError::NotPermitted { .. }),
+            ) => {
+                tracing::info!(bucket = %read.item.key, %error, "the bucket is looked at again");
+                Ok(Did::Finish(again(self.guard.clock.now())))
+            }
+            Err(error) => {
+                tracing::error!(bucket = %read.item.key, remediation = %id, %error, "a remediation failed");
+                remediated.failure = Some(error.to_string());
+                self.failed(job, &read, decision, &remediated).await
+            }
+        }
+    }
+
+    /// Records what a verified remediation left, and tells of it.
+    async fn closed(
+        &mut self,
+        job: &Job,
+        read: ReadBucket,
+        after: Assessment,
+        before: &Decision,
+        remediated: &Remediated<'_>,
+    ) -> Result<Did, LookError> {
+        let now = self.guard.clock.now();
+        let open = read.assessment.clone();
+        let read = self.guard.reread(self.account, read, after, now);
+        let evaluations =
+            self.guard
+                .settings
+                .rules
+                .on_change(&read.item, Some(&read.assessment), now);
+        let seen = Seen {
+            item: &read.item,
+            assessment: Some(&read.assessment),
+            fingerprint: read.fingerprint.as_deref(),
+            evaluations: &evaluations,
+            events: &[],
+            remediation: Some(remediated.id),
+            at: now,
+        };
+        let mut decision = decide(self.known.as_ref(), &seen);
+        let raised = self.raise(&mut decision);
+        let events = std::mem::take(&mut self.events);
+        let subject = Subject {
+            events: &events,
+            ..self.subject(&read.item, Some(&open), now)
+        };
+        let mut notices = tell_closed(&mut decision, remediated, before, &subject);
+        // What the remediation leaves open (a policy that is only told of) was told before the write.
+        let rest = Response::Leave(crate::responder::Leave::NothingAllowed);
+        let resolved = std::mem::take(&mut decision.resolved);
+        notices.extend(tell(
+            &mut decision,
+            &rest,
+            &self.subject(&read.item, Some(&read.assessment), now),
+        ));
+        decision.resolved = resolved;
+        self.commit(
+            &read.item,
+            decision,
+            raised,
+            notices,
+            Some((job, Finish::Done)),
+            now,
+        )
+        .await?;
+        Ok(Did::Finished)
+    }
+
+    /// Tells that a remediation failed; it is tried again.
+    async fn failed(
+        &mut self,
+        job: &Job,
+        read: &ReadBucket,
+        mut decision: Decision,
+        remediated: &Remediated<'_>,
+    ) -> Result<Did, LookError> {
+        let now = self.guard.clock.now();
+        decision.item_is_new = false;
+        decision.changes.clear();
+        let subject = self.subject(&read.item, Some(&read.assessment), now);
+        let notices = tell_failed(&mut decision, remediated, &subject);
+        let finish = Finish::Again {
+            due_at: later(now, self.guard.wait_after(job.attempts)),
+            error: remediated.failure.clone(),
+        };
+        self.commit(
+            &read.item,
+            decision,
+            Raised::default(),
+            notices,
+            Some((job, finish)),
+            now,
+        )
+        .await?;
+        Ok(Did::Finished)
+    }
+
+    fn raise(&self, decision: &mut Decision) -> Raised {
+        let version = self.known.as_ref().map_or(0, |known| known.version) + 1;
+        self.guard.settings.event_rules.raise(decision, version)
+    }
+
+    fn subject<'b>(
+        &'b self,
+        item: &'b ConfigurationItem,
+        assessment: Option<&'b Assessment>,
+        now: Timestamp,
+    ) -> Subject<'b> {
+        Subject {
+            item,
+            assessment,
+            account_label: Some(&self.account.label),
+            endpoint: self.account.endpoint.as_deref(),
+            events: &self.events,
+            base_url: self.guard.settings.base_url.as_deref(),
+            now,
+        }
+    }
+
+    /// Commits, and takes what was committed as what is known.
+    async fn commit(
+        &mut self,
+        item: &ConfigurationItem,
+        decision: Decision,
+        raised: Raised,
+        notices: Vec<Notice>,
+        end: Option<(&Job, Finish)>,
+        now: Timestamp,
+    ) -> Result<(), LookError> {
+        let Raised { events, mut jobs } = raised;
+        let told = outbox::notices(&notices);
+        jobs.extend(self.guard.deliveries(&notices, now).await?);
+        jobs.extend(self.guard.first_escalations(&decision.findings, now));
+        let content_hash = item.content_hash();
+        let changed = |finding: &&crate::state::Finding| {
+            let before = self.known.as_ref().map(|known| known.findings.as_slice());
+            !before.unwrap_or_default().contains(finding)
+        };
+        let commit = Commit {
+            key: item.key.clone(),
+            expected_version: self.known.as_ref().map(|known| known.version),
+            observed_at: now,
+            item: decision
+                .item_is_new
+                .then(|| (item.clone(), content_hash.clone())),
+            evaluations: decision.evaluations.clone(),
+            findings: decision.findings.iter().filter(changed).cloned().collect(),
+            exposures: decision.exposures.clone(),
+            events_seen: self.events.iter().map(|event| event.id.clone()).collect(),
+            events_closed: decision.is_closed(),
+            bus_events: events,
+            notices: told,
+            jobs,
+        };
+        self.guard
+            .repository
+            .commit(
+                &commit,
+                end.as_ref().map(|(job, finish)| (*job, finish.clone())),
+                now,
+            )
+            .await?;
+        self.known = Some(ResourceRecord {
+            version: commit.expected_version.unwrap_or(0) + 1,
+            item: item.clone(),
+            content_hash,
+            observed_at: now,
+            evaluations: decision.evaluations,
+            findings: decision.findings,
+            exposures: decision
+                .exposures
+                .into_iter()
+                .filter(|exposure| exposure.to.is_none())
+                .collect(),
+        });
+        Ok(())
+    }
+
+    /// What the responder did before, as far as it matters for this bucket.
+    async fn past(&self, key: &ResourceKey, now: Timestamp) -> Result<Past, LookError> {
+        let repository = &self.guard.repository;
+        let stop = repository.enforcement_stop().await?;
+        let hour_ago = now
+            .checked_sub(SignedDuration::from_hours(1))
+            .unwrap_or(Timestamp::MIN);
+        let recent = repository
+            .journal(Some(&self.account.id), None, Some(hour_ago))
+            .await?;
+        let mut others: Vec<String> = remediations(&recent)
+            .into_iter()
+            .map(|remediation| remediation.place.bucket)
+            .filter(|bucket| *bucket != key.resource_id)
+            .collect();
+        others.sort();
+        others.dedup();
+        let own = repository
+            .journal(Some(&self.account.id), Some(&key.resource_id), None)
+            .await?;
+        let own = remediations(&own);
+        let taken_back = own
+            .last()
+            .filter(|last| matches!(last.state, State::Undone | State::Undoing))
+            .map(|last| (last.id.clone(), last.begun));
+        let estate = repository
+            .coverage()
+            .await?
+            .into_iter()
+            .filter(|coverage| coverage.account == self.account.id)
+            .map(|coverage| coverage.swept)
+            .sum();
+        Ok(Past {
+            others_in_last_hour: u32::try_from(others.len()).unwrap_or(u32::MAX),
+            estate,
+            on_bucket: own
+                .iter()
+                .filter(|remediation| remediation.state == State::Verified)
+                .map(|remediation| remediation.begun)
+                .collect(),
+            taken_back,
+            stop,
+        })
+    }
+}
+
+fn again(due_at: Timestamp) -> Finish {
+    Finish::Again {
+        due_at,
+        error: None,
+    }
+}
+
+/// `20261124T063000Z-1a2b3c4d`: sorted by time; two of one bucket in one microsecond cannot be.
+fn remediation_id(key: &ResourceKey, now: Timestamp) -> String {
+    let digest = Sha256::digest(format!("{key}\n{}", now.as_microsecond()));
+    let hex: String = digest
+        .iter()
+        .take(4)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("{}-{hex}", now.strftime("%Y%m%dT%H%M%SZ"))
+}
+
+/// The journal in the guard's own store.
+pub struct InStore<'a, P>(pub &'a P);
+
+impl<P: Repository> Journal for InStore<'_, P> {
+    async fn append(&mut self, record: &Record) -> Result<(), JournalError> {
+        self.0
+            .append_journal(record)
+            .await
+            .map_err(|error| JournalError::Store(error.to_string()))
+    }
+}
+
+/// Writes are permitted unless enforcement is stopped.
+struct NotStopped<'a, P>(&'a P);
+
+impl<P: Repository> Permit for NotStopped<'_, P> {
+    async fn permit(&self) -> Result<(), String> {
+        match self.0.enforcement_stop().await {
+            Ok(None) => Ok(()),
+            Ok(Some(stop)) => Err(Hold::Stopped(stop).to_string()),
+            // Whether it is stopped is not known: then it is.
+            Err(error) => Err(format!(
+                "whether enforcement is stopped is not known: {error}"
+            )),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Reads one bucket: its verdict, and its configuration item.
+
+use std::collections::BTreeMap;
+
+use compliance::assessment::Assessment;
+use compliance::fingerprint;
+use compliance::item::bucket::{Taken, item};
+use compliance::item::{ConfigurationItem, ResourceKey};
+use jiff::Timestamp;
+use policy::bucket::Bucket;
+use policy::observed::Observed;
+use serde_json::Value;
+
+use super::LookError;
+use crate::account::{Account, Reach};
+use crate::clock::Clock;
+use crate::gather::{Lost, arn_name};
+use crate::ports::BucketAddress;
+use crate::record::{Reading, Recorded, record};
+use crate::repository::Repository;
+use crate::state::{EventRecord, ResourceRecord};
+use crate::watch::Guard;
+
+/// How much of a bucket a look reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// What decides who gets in; the rest is taken over from the last item.
+    Access,
+    /// Everything that is recorded.
+    Everything,
+}
+
+/// What a look found.
+pub(crate) enum Found {
+    /// Nothing: the bucket is not there.
+    Gone,
+    /// The bucket.
+    Bucket(Box<ReadBucket>),
+}
+
+/// A bucket that was read.
+pub(crate) struct ReadBucket {
+    /// By what it is asked for.
+    pub(crate) address: BucketAddress,
+    /// Its item.
+    pub(crate) item: ConfigurationItem,
+    /// The bucket under the name that ARNs give it: what plans are made from.
+    pub(crate) bucket: Bucket,
+    /// Its verdict, with the exception that covers it.
+    pub(crate) assessment: Assessment,
+    /// What opens it.
+    pub(crate) fingerprint: Option<String>,
+    /// What was read beside the access configuration, for another item of the same look.
+    taken: Taken,
+}
+
+impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
+    /// Reads a bucket.
+    pub(crate) async fn read(
+        &self,
+        account: &Account<A>,
+        name: &str,
+        known: Option<&ResourceRecord>,
+        events: &[EventRecord],
+        depth: Depth,
+    ) -> Result<Found, LookError> {
+        let now = self.clock.now();
+        let gatherer = account.gatherer(now).await?;
+        let known_region = known.map(|known| known.item.key.region.clone());
+        let told_region = events.iter().rev().find_map(|event| event.region.clone());
+        let address = BucketAddress {
+            name: name.to_owned(),
+            region: known_region.or(told_region),
+            owner: None,
+            created: None,
+        };
+        let reading = match depth {
+            Depth::Access => Reading::Access {
+                tags: self.settings.needs_tags(),
+            },
+            Depth::Everything => Reading::Everything(self.settings.recorder.parts()),
+        };
+        let recorded = match record(&gatherer, address, reading).await {
+            Ok(recorded) => recorded,
+            Err(Lost::Gone) => return Ok(Found::Gone),
+            Err(Lost::Hopeless(hopeless)) => return Err(hopeless.into()),
+        };
+        let Recorded {
+            judged,
+            parts,
+            tags,
+            creation_time,
+            owner,
+            ..
+        } = recorded;
+        let kept = known.map(|known| &known.item);
+        let taken = Taken {
+            capture_time: now,
+            creation_time: creation_time.or(kept.and_then(|item| item.creation_time)),
+            owner: owner.or_else(|| kept.and_then(owner_of)),
+            tags: match tags {
+                Observed::Present(tags) => tags,
+                Observed::Absent => BTreeMap::new(),
+                Observed::Unknown(_) => kept.map(|item| item.tags.clone()).unwrap_or_default(),
+            },
+            parts: match depth {
+                Depth::Everything => parts,
+                Depth::Access => kept.map(parts_of).unwrap_or_default(),
+            },
+            related_events: events.iter().map(|event| event.id.clone()).collect(),
+        };
+        let address = judged.address.clone();
+        Ok(Found::Bucket(Box::new(self.read_bucket(
+            account,
+            address,
+            taken,
+            judged.assessment,
+        ))))
+    }
+
+    /// The same bucket after a remediation: what decides who gets in was read again, the rest stands.
+    pub(crate) fn reread(
+        &self,
+        account: &Account<A>,
+        read: ReadBucket,
+        after: Assessment,
+        now: Timestamp,
+    ) -> ReadBucket {
+        let taken = Taken {
+            capture_time: now,
+            ..read.taken
+        };
+        self.read_bucket(account, read.address, taken, after)
+    }
+
+    fn read_bucket(
+        &self,
+        account: &Account<A>,
+        address: BucketAddress,
+        taken: Taken,
+        mut assessment: Assessment,
+    ) -> ReadBucket {
+        let region = address.region.as_deref().unwrap_or(&account.default_region);
+        let key = ResourceKey::bucket(&account.id, region, &address.name);
+        let item = item(&assessment.bucket, key, taken.clone());
+        self.settings
+            .exceptions
+            .apply(&mut assessment, item.capture_time);
+        let mut bucket = assessment.bucket.clone();
+        arn_name(&address.name).clone_into(&mut bucket.name);
+        ReadBucket {
+            fingerprint: fingerprint::of(&bucket, &assessment.verdict),
+            address,
+            item,
+            bucket,
+            assessment,
+            taken,
+        }
+    }
+}
+
+fn owner_of(item: &ConfigurationItem) -> Option<String> {
+    let owner = item.configuration.get("owner")?.get("id")?.as_str()?;
+    Some(owner.to_owned())
+}
+
+/// The parts of an item that no verdict depends on.
+fn parts_of(item: &ConfigurationItem) -> BTreeMap<String, Observed<Value>> {
+    compliance::item::bucket::further_parts(item)
+}

@@ -1,0 +1,389 @@
+//! Goes through an account at an interval, and compares with what is recorded.
+//!
+//! Events are best effort. A sweep reads as much of each bucket as settles its verdict and asks for a
+//! look at each that is not as recorded: new, gone, opened or closed. What it finds that no event told
+//! is counted, so that people see how good their events are. It writes nothing itself; the looks do.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use compliance::assessment::Assessment;
+use compliance::item::BUCKET;
+use jiff::{SignedDuration, Timestamp};
+use policy::action::AccessClass;
+use policy::observed::{Observed, Unread};
+use policy::public::{Access, Answer};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+
+use crate::account::{Account, Reach};
+use crate::arrive;
+use crate::clock::Clock;
+use crate::decide::{ACCESS_POINT, ACL, POLICY, UNDECIDED};
+use crate::gather::Depth;
+use crate::repository::{Repository, RepositoryError};
+use crate::state::{Coverage, FindingState, Finish, Job, NewJob, ResourceRecord};
+use crate::sweep::{SweepOptions, Swept, Told, sweep};
+use crate::watch::Guard;
+use crate::work::{Did, backoff, later};
+
+/// How many looks are asked for at once.
+const BATCH: usize = 200;
+
+/// As much of a verdict as is compared with what is recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Glimpse {
+    /// The causes by which it counts as open, with the classes of access.
+    causes: BTreeSet<(&'static str, &'static str)>,
+    exception: Option<String>,
+}
+
+impl Glimpse {
+    fn of(assessment: &Assessment) -> Glimpse {
+        let parts: [(&'static str, Part); 3] = [
+            (ACL, |access| &access.acl),
+            (POLICY, |access| &access.policy),
+            (ACCESS_POINT, |access| &access.access_points),
+        ];
+        let mut causes = BTreeSet::new();
+        for class in [AccessClass::Read, AccessClass::Write] {
+            let access = assessment.verdict.access(class);
+            for (cause, part) in parts {
+                if part(access).witness().is_some() {
+                    causes.insert((cause, class.as_str()));
+                }
+            }
+            if access.is_undecided() {
+                causes.insert((UNDECIDED, class.as_str()));
+            }
+        }
+        Glimpse {
+            causes,
+            exception: assessment.exception.clone(),
+        }
+    }
+
+    /// Whether what is recorded says the same. A sweep stops asking once a bucket is open for
+    /// reading and writing, so that it may see fewer causes than are recorded, not more; but where
+    /// it sees none, there is none.
+    fn is_recorded(&self, known: &ResourceRecord) -> bool {
+        if known.item.status.is_deleted() {
+            return false;
+        }
+        let present: Vec<_> = known
+            .findings
+            .iter()
+            .filter(|finding| finding.state.is_present())
+            .filter(|finding| {
+                [ACL, POLICY, ACCESS_POINT, UNDECIDED].contains(&finding.cause.as_str())
+            })
+            .collect();
+        let all_recorded = self.causes.iter().all(|(cause, class)| {
+            present.iter().any(|finding| finding.cause == *cause)
+                && known
+                    .exposures
+                    .iter()
+                    .filter(|exposure| exposure.cause == *cause && exposure.to.is_none())
+                    .all(|exposure| exposure.classes.iter().any(|known| known == class))
+        });
+        let excepted = present.iter().any(|finding| match &finding.state {
+            FindingState::Excepted { exception } => Some(exception) == self.exception.as_ref(),
+            _ => false,
+        });
+        let none_left = self.causes.is_empty() && !present.is_empty();
+        let exception_stands = self.causes.is_empty() || excepted == self.exception.is_some();
+        all_recorded && !none_left && exception_stands
+    }
+}
+
+type Part = fn(&Access) -> &Answer;
+
+/// One bucket as the sweep saw it.
+struct Passed {
+    name: String,
+    glimpse: Glimpse,
+    undecided: bool,
+    gaps: Vec<String>,
+}
+
+impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
+    /// Does a [`JobKind::Sweep`](crate::state::JobKind::Sweep) job.
+    pub async fn reconcile(&self, job: &Job) -> Did {
+        let account = job.payload.get("account").and_then(|id| id.as_str());
+        let Some(account) = account.and_then(|id| self.accounts.get(id)) else {
+            return Did::Finish(Finish::Dead {
+                error: format!("no account that is watched: {}", job.payload),
+            });
+        };
+        let now = self.clock.now();
+        match self.go_through(account, now).await {
+            Ok(None) => Did::Finish(Finish::Again {
+                due_at: self.next_sweep(account, job),
+                error: None,
+            }),
+            Ok(Some(why)) => self.again(job, why),
+            Err(error) => self.again(job, error.to_string()),
+        }
+    }
+
+    fn again(&self, job: &Job, why: String) -> Did {
+        tracing::warn!(job = %job.key, attempts = job.attempts, %why, "the sweep is repeated");
+        let wait = backoff(
+            job.attempts,
+            Duration::from_secs(1),
+            Duration::from_secs(300),
+        );
+        Did::Finish(Finish::Again {
+            due_at: later(self.clock.now(), wait),
+            error: Some(why),
+        })
+    }
+
+    /// An interval later, and up to a tenth of it, so that accounts do not keep step.
+    fn next_sweep(&self, account: &Account<A>, job: &Job) -> Timestamp {
+        let every = self.settings.sweep_every;
+        let digest = Sha256::digest(format!("{} {}", account.id, job.generation));
+        let share = i32::from(digest[0]);
+        let jitter = every.checked_div(2560).unwrap_or_default() * share;
+        self.clock
+            .now()
+            .checked_add(every)
+            .and_then(|at| at.checked_add(jitter))
+            .unwrap_or(Timestamp::MAX)
+    }
+
+    /// `Some`: why it did not get to the end.
+    async fn go_through(
+        &self,
+        account: &Account<A>,
+        now: Timestamp,
+    ) -> Result<Option<String>, RepositoryError> {
+        // Settings of the account may be why it is gone through.
+        account.forget_block().await;
+        let gatherer = match account.gatherer(now).await {
+            Ok(gatherer) => Arc::new(gatherer),
+            Err(hopeless) => {
+                self.cover_failure(account, hopeless.to_string()).await?;
+                return Ok(Some(hopeless.to_string()));
+            }
+        };
+        let mut gaps: BTreeSet<String> = BTreeSet::new();
+        if let Observed::Unknown(unread) = &gatherer.facts().account_block {
+            gaps.extend(gap(unread));
+        }
+        // What passes through the channel is small; the sweep's own bound is its concurrency.
+        let (passed, mut passing) = mpsc::unbounded_channel();
+        let options = SweepOptions {
+            depth: Depth::Verdict,
+            ask_store: false,
+            concurrency: self.settings.sweep_concurrency,
+            prefix: None,
+        };
+        let recorder = &self.settings.recorder;
+        let exceptions = &self.settings.exceptions;
+        let sweeping = async move {
+            sweep(
+                gatherer,
+                &options,
+                |name| recorder.records_bucket(name),
+                std::future::pending(),
+                |told| {
+                    if let Told::Judged(mut judged) = told {
+                        exceptions.apply(&mut judged.assessment, now);
+                        let verdict = &judged.assessment.verdict;
+                        // Nobody listens only when the sweep has been given up.
+                        let _ = passed.send(Passed {
+                            glimpse: Glimpse::of(&judged.assessment),
+                            undecided: verdict.read.is_undecided() || verdict.write.is_undecided(),
+                            gaps: gaps_of(&judged.assessment),
+                            name: judged.address.name,
+                        });
+                    }
+                },
+            )
+            .await
+        };
+        let mut seen: HashSet<String> = HashSet::new();
+        let mut undecided = 0;
+        let mut untold = 0;
+        let comparing = async {
+            let mut looks = Vec::new();
+            while let Some(bucket) = passing.recv().await {
+                undecided += u64::from(bucket.undecided);
+                gaps.extend(bucket.gaps);
+                let known = self
+                    .repository
+                    .resource(&account.id, BUCKET, &bucket.name)
+                    .await?;
+                let as_recorded = known
+                    .as_ref()
+                    .is_some_and(|known| bucket.glimpse.is_recorded(known));
+                if !as_recorded {
+                    if known.is_some() && self.is_untold(account, &bucket.name).await? {
+                        untold += 1;
+                    }
+                    looks.push(arrive::look(&account.id, BUCKET, &bucket.name, now));
+                    self.ask_when_full(&mut looks).await?;
+                }
+                seen.insert(bucket.name);
+            }
+            self.ask(&mut looks).await
+        };
+        let (swept, compared) = tokio::join!(sweeping, comparing);
+        compared?;
+        if let Some(why) = incomplete(&swept) {
+            self.cover_failure(account, why.clone()).await?;
+            return Ok(Some(why));
+        }
+        untold += self.look_for_gone(account, &seen, now).await?;
+        self.repository
+            .cover(&Coverage {
+                last_sweep_at: Some(self.clock.now()),
+                swept: seen.len() as u64,
+                undecided,
+                untold_changes: untold,
+                gaps: gaps.into_iter().collect(),
+                ..Coverage::of(&account.id, "*")
+            })
+            .await?;
+        tracing::info!(account = %account.id, buckets = seen.len(), untold, undecided, "swept");
+        self.record_everything(account, &seen, now).await?;
+        Ok(None)
+    }
+
+    /// Buckets that are recorded and were not listed.
+    async fn look_for_gone(
+        &self,
+        account: &Account<A>,
+        seen: &HashSet<String>,
+        now: Timestamp,
+    ) -> Result<u64, RepositoryError> {
+        let mut untold = 0;
+        let mut after: Option<String> = None;
+        let mut looks = Vec::new();
+        loop {
+            let ids = self
+                .repository
+                .resource_ids(&account.id, BUCKET, after.as_deref(), 1000)
+                .await?;
+            let Some(last) = ids.last() else { break };
+            after = Some(last.clone());
+            for id in ids {
+                if !seen.contains(&id) {
+                    untold += u64::from(self.is_untold(account, &id).await?);
+                    looks.push(arrive::look(&account.id, BUCKET, &id, now));
+                }
+            }
+            self.ask_when_full(&mut looks).await?;
+        }
+        self.ask(&mut looks).await?;
+        Ok(untold)
+    }
+
+    /// Asks for a full record of every bucket, spread over the time until the next.
+    async fn record_everything(
+        &self,
+        account: &Account<A>,
+        names: &HashSet<String>,
+        now: Timestamp,
+    ) -> Result<(), RepositoryError> {
+        let remembered = format!("recorded everything of {}", account.id);
+        let last = self.repository.remembered(&remembered).await?;
+        let last: Option<Timestamp> = last
+            .as_ref()
+            .and_then(|at| at.as_str())
+            .and_then(|at| at.parse().ok());
+        let every = self.settings.record_every;
+        if last.is_some_and(|last| now.duration_since(last) < every) {
+            return Ok(());
+        }
+        let count = i64::try_from(names.len()).unwrap_or(i64::MAX).max(1);
+        // Half the time: the next round finds the last one done.
+        let step = every.as_micros() / 2 / i128::from(count);
+        let step = SignedDuration::from_micros(i64::try_from(step).unwrap_or(0));
+        let mut due_at = now;
+        let mut looks = Vec::new();
+        for name in names {
+            let mut look = arrive::look(&account.id, BUCKET, name, due_at);
+            look.payload["everything"] = json!(true);
+            looks.push(look);
+            due_at = due_at.checked_add(step).unwrap_or(due_at);
+            self.ask_when_full(&mut looks).await?;
+        }
+        self.ask(&mut looks).await?;
+        self.repository
+            .remember(&remembered, &json!(now.to_string()))
+            .await
+    }
+
+    async fn is_untold(&self, account: &Account<A>, bucket: &str) -> Result<bool, RepositoryError> {
+        let told = self
+            .repository
+            .unseen_events(&account.id, BUCKET, bucket)
+            .await?;
+        Ok(told.is_empty())
+    }
+
+    async fn ask_when_full(&self, looks: &mut Vec<NewJob>) -> Result<(), RepositoryError> {
+        if looks.len() >= BATCH {
+            self.ask(looks).await?;
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, looks: &mut Vec<NewJob>) -> Result<(), RepositoryError> {
+        if !looks.is_empty() {
+            self.repository.request(looks, self.clock.now()).await?;
+            looks.clear();
+        }
+        Ok(())
+    }
+
+    async fn cover_failure(
+        &self,
+        account: &Account<A>,
+        why: String,
+    ) -> Result<(), RepositoryError> {
+        self.repository
+            .cover(&Coverage {
+                error: Some(why),
+                ..Coverage::of(&account.id, "*")
+            })
+            .await
+    }
+}
+
+fn incomplete(swept: &Swept) -> Option<String> {
+    use crate::sweep::Ended;
+    match &swept.ended_by {
+        Some(Ended::Stopped) => Some("the sweep was stopped".to_owned()),
+        Some(Ended::Listing(error)) => Some(format!("the buckets cannot be listed: {error}")),
+        Some(Ended::Hopeless(hopeless)) => Some(hopeless.to_string()),
+        None => swept.failed.first().cloned(),
+    }
+}
+
+/// What could not be read of a bucket, without the bucket's name: what is missing is the same for many.
+fn gaps_of(assessment: &Assessment) -> Vec<String> {
+    let bucket = &assessment.bucket;
+    [
+        bucket.policy.unread(),
+        bucket.acl.unread(),
+        bucket.ownership.unread(),
+        bucket.public_access_block.bucket.unread(),
+        bucket.access_points.unread(),
+    ]
+    .into_iter()
+    .flatten()
+    .filter_map(gap)
+    .collect()
+}
+
+fn gap(unread: &Unread) -> Option<String> {
+    match unread {
+        Unread::AccessDenied { action } => Some(format!("{action} is denied")),
+        _ => None,
+    }
+}

@@ -1,0 +1,181 @@
+//! All loops together, until told to stop.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::account::Reach;
+use crate::arrive;
+use crate::clock::Clock;
+use crate::deliver::Courier;
+use crate::repository::{Repository, RepositoryError};
+use crate::state::{Finish, Job, JobKind, NewJob};
+use crate::watch::Guard;
+use crate::work::{Did, WorkSettings, backoff, later, work};
+
+/// How many jobs of each kind run at the same time, and under which leases.
+#[derive(Clone, Debug)]
+pub struct RunSettings {
+    /// See [`WorkSettings::worker`].
+    pub worker: String,
+    /// See [`WorkSettings::lease`].
+    pub lease: Duration,
+    /// See [`WorkSettings::poll`].
+    pub poll: Duration,
+    /// Looks at the same time.
+    pub looks: usize,
+    /// Deliveries at the same time.
+    pub deliveries: usize,
+    /// Sweeps, and other long work, at the same time.
+    pub sweeps: usize,
+    /// How long what is not needed for judgement any more is kept.
+    pub keep_for: jiff::SignedDuration,
+}
+
+/// Runs the guard until `stop` turns true. Work that runs then is finished.
+pub async fn run<P, A, C, S>(
+    guard: Arc<Guard<P, A, C>>,
+    courier: Arc<S>,
+    settings: &RunSettings,
+    stop: watch::Receiver<bool>,
+) -> Result<(), RepositoryError>
+where
+    P: Repository,
+    A: Reach,
+    C: Clock,
+    S: Courier,
+{
+    let now = guard.clock.now();
+    let mut jobs: Vec<NewJob> = guard
+        .accounts
+        .keys()
+        .map(|account| arrive::sweep(account, now))
+        .collect();
+    jobs.push(NewJob {
+        kind: JobKind::Retention,
+        key: "retention".to_owned(),
+        payload: serde_json::Value::Null,
+        due_at: now,
+    });
+    guard.repository.request(&jobs, now).await?;
+    let mut loops = JoinSet::new();
+    let with = |concurrency: usize| WorkSettings {
+        worker: settings.worker.clone(),
+        lease: settings.lease,
+        poll: settings.poll,
+        concurrency,
+    };
+    {
+        let looking = Arc::clone(&guard);
+        loops.spawn(worker(
+            &guard,
+            &[JobKind::Look],
+            with(settings.looks),
+            stop.clone(),
+            move |job| {
+                let guard = Arc::clone(&looking);
+                async move { guard.look(&job).await }
+            },
+        ));
+    }
+    {
+        let delivering = Arc::clone(&guard);
+        loops.spawn(worker(
+            &guard,
+            &[JobKind::Deliver],
+            with(settings.deliveries),
+            stop.clone(),
+            move |job| {
+                let (guard, courier) = (Arc::clone(&delivering), Arc::clone(&courier));
+                async move { guard.deliver(&*courier, &job).await }
+            },
+        ));
+    }
+    {
+        let sweeping = Arc::clone(&guard);
+        loops.spawn(worker(
+            &guard,
+            &[JobKind::Sweep],
+            with(settings.sweeps),
+            stop.clone(),
+            move |job| {
+                let guard = Arc::clone(&sweeping);
+                async move { guard.reconcile(&job).await }
+            },
+        ));
+    }
+    {
+        let keeping = Arc::clone(&guard);
+        let keep_for = settings.keep_for;
+        loops.spawn(worker(
+            &guard,
+            &[JobKind::Escalate, JobKind::Retention],
+            with(settings.sweeps),
+            stop,
+            move |job| {
+                let guard = Arc::clone(&keeping);
+                async move {
+                    match job.kind {
+                        JobKind::Escalate => guard.escalate(&job).await,
+                        _ => guard.retire(&job, keep_for).await,
+                    }
+                }
+            },
+        ));
+    }
+    while let Some(ended) = loops.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "a loop ended; a bug");
+        }
+    }
+    Ok(())
+}
+
+fn worker<P, A, C, H, F>(
+    guard: &Guard<P, A, C>,
+    kinds: &'static [JobKind],
+    settings: WorkSettings,
+    stop: watch::Receiver<bool>,
+    handle: H,
+) -> impl Future<Output = ()> + Send + 'static
+where
+    P: Repository,
+    A: Reach,
+    C: Clock,
+    H: Fn(Job) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Did> + Send + 'static,
+{
+    let (repository, clock) = (Arc::clone(&guard.repository), Arc::clone(&guard.clock));
+    async move { work(repository, clock, kinds, &settings, handle, stop).await }
+}
+
+/// How many rows of a kind are removed in one transaction.
+const ROWS_AT_ONCE: u32 = 1000;
+
+impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
+    /// Does a [`JobKind::Retention`] job.
+    pub async fn retire(&self, job: &Job, keep_for: jiff::SignedDuration) -> Did {
+        let now = self.clock.now();
+        let before = now.checked_sub(keep_for).unwrap_or(jiff::Timestamp::MIN);
+        let (wait, error) = match self.repository.retire(before, ROWS_AT_ONCE).await {
+            Ok(0) => (Duration::from_secs(3600), None),
+            // There is more. A pause lets others write.
+            Ok(_) => (Duration::from_millis(100), None),
+            Err(error) => (
+                backoff(
+                    job.attempts,
+                    Duration::from_secs(1),
+                    Duration::from_secs(600),
+                ),
+                Some(error.to_string()),
+            ),
+        };
+        Did::Finish(Finish::Again {
+            due_at: later(now, wait),
+            error,
+        })
+    }
+}

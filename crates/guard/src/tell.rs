@@ -1,0 +1,338 @@
+//! What people are told: pure, from a decision and the responder's response to notices.
+//!
+//! A notice follows from how a finding stands and what was told of it before, not from the moment at
+//! which it changed: what a crash kept from being told is told at the next look. A cause that is closed
+//! within the same look is told once, as closed.
+
+use compliance::assessment::Assessment;
+use compliance::item::ConfigurationItem;
+use compliance::notice::{
+    Escalation, Exposure as ToldExposure, HeldBy, Links, Mechanism, Notice, NoticeKind, Recurrence,
+    Remediation, RemediationState, Severity, WhoDidIt,
+};
+use jiff::Timestamp;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::decide::{ACCESS_POINT, ACL, Decision, POLICY, UNDECIDED};
+use crate::responder::{Hold, Leave, Response};
+use crate::state::{EventRecord, Exposure, Finding, FindingState};
+
+/// What notices about a resource are made from, beside the decision.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The resource.
+    pub item: &'a ConfigurationItem,
+    /// The judged bucket as it was when it was open, if it is one.
+    pub assessment: Option<&'a Assessment>,
+    /// What people call the account.
+    pub account_label: Option<&'a str>,
+    /// The endpoint, if the store is not AWS's own.
+    pub endpoint: Option<&'a str>,
+    /// The events about it, as far as they are known.
+    pub events: &'a [EventRecord],
+    /// Where links in notices begin, without a slash at the end.
+    pub base_url: Option<&'a str>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// A remediation, as it is told.
+#[derive(Clone, Debug)]
+pub struct Remediated<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// What it changed, line by line.
+    pub difference: Vec<String>,
+    /// Why it failed, if it did.
+    pub failure: Option<String>,
+}
+
+/// Notices about findings that are open and of which people were not told, or were told something else.
+/// What the responder is about to close is not told yet. Marks the findings with what was told.
+pub fn tell(decision: &mut Decision, response: &Response, subject: &Subject<'_>) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    let exposures = decision.exposures.clone();
+    let about_to_close = |cause: &str| match response {
+        Response::Act(plan) => closes(plan, cause),
+        _ => false,
+    };
+    for finding in &mut decision.findings {
+        if !finding.state.is_present() {
+            if decision.resolved.contains(&finding.id) {
+                notices.extend(resolved(finding, &exposures, subject));
+            }
+            continue;
+        }
+        // Whom to tell is not known before an event rule said so.
+        let nobody = finding.topics.is_empty();
+        let excepted = matches!(finding.state, FindingState::Excepted { .. });
+        if nobody || excepted || about_to_close(&finding.cause) {
+            continue;
+        }
+        if finding.told_at.is_none() {
+            let kind = match response {
+                Response::Wait { .. } if finding.cause == ACL || finding.cause == POLICY => {
+                    NoticeKind::GraceBegins
+                }
+                _ if decision.uncovered.contains(&finding.id) => NoticeKind::ExceptionVoid,
+                _ if finding.occurrences > 1 => NoticeKind::Recurred,
+                _ => NoticeKind::Opened,
+            };
+            let mut notice = about(kind, finding, &exposures, subject);
+            match response {
+                Response::Wait { until } => notice.closes_at = Some(*until),
+                Response::Leave(Leave::EnforcementOff) => {
+                    notice.held_by = Some(HeldBy::EnforcementOff);
+                }
+                Response::Leave(Leave::NothingAllowed) | Response::Act(_) => {
+                    notice.held_by = Some(HeldBy::NotifyOnly);
+                }
+                Response::Leave(_) => {}
+                Response::Hold { why, .. } => {
+                    notice.held_by = Some(held_by(why));
+                    notice.reason = Some(why.to_string());
+                    finding.response = Some(why.to_string());
+                }
+            }
+            finding.told_at = Some(subject.now);
+            notices.push(notice);
+        } else if let Response::Hold { why, .. } = response
+            && finding.respond
+            && finding.response.as_deref() != Some(&why.to_string())
+        {
+            let mut notice = about(NoticeKind::RemediationHeld, finding, &exposures, subject);
+            notice.held_by = Some(held_by(why));
+            notice.reason = Some(why.to_string());
+            finding.response = Some(why.to_string());
+            notices.push(notice);
+        }
+    }
+    notices
+}
+
+/// Notices after a remediation that was verified: one for each finding that it resolved.
+pub fn tell_closed(
+    decision: &mut Decision,
+    remediated: &Remediated<'_>,
+    before: &Decision,
+    subject: &Subject<'_>,
+) -> Vec<Notice> {
+    let exposures = decision.exposures.clone();
+    decision
+        .findings
+        .iter_mut()
+        .filter(|finding| decision.resolved.contains(&finding.id))
+        .map(|finding| {
+            // What it was open by is known from before.
+            let open = before.findings.iter().find(|open| open.id == finding.id);
+            let mut notice = about(
+                NoticeKind::Closed,
+                open.unwrap_or(finding),
+                &exposures,
+                subject,
+            );
+            notice.remediation = Some(told_remediation(remediated));
+            finding.told_at = Some(subject.now);
+            notice
+        })
+        .collect()
+}
+
+/// Notices that a remediation failed, about the findings that it was to close. `None` for one of which
+/// the same was told before.
+pub fn tell_failed(
+    decision: &mut Decision,
+    remediated: &Remediated<'_>,
+    subject: &Subject<'_>,
+) -> Vec<Notice> {
+    let why = remediated.failure.clone().unwrap_or_default();
+    let exposures = decision.exposures.clone();
+    let mut notices = Vec::new();
+    for finding in &mut decision.findings {
+        let concerned = finding.state.is_present() && finding.respond;
+        if !concerned || finding.response.as_deref() == Some(&why) {
+            continue;
+        }
+        finding.response = Some(why.clone());
+        let mut notice = about(NoticeKind::RemediationFailed, finding, &exposures, subject);
+        notice.remediation = Some(told_remediation(remediated));
+        notice.reason = Some(why.clone());
+        finding.told_at.get_or_insert(subject.now);
+        notices.push(notice);
+    }
+    notices
+}
+
+/// The notice of one step of the ladder.
+pub fn tell_escalated(
+    finding: &Finding,
+    exposures: &[Exposure],
+    escalation: Escalation,
+    topics: Vec<String>,
+    subject: &Subject<'_>,
+) -> Notice {
+    let mut notice = about(NoticeKind::Escalated, finding, exposures, subject);
+    notice.id = notice_id(finding, NoticeKind::Escalated, subject.now);
+    notice.topics = topics;
+    notice.escalation = Some(escalation);
+    notice
+}
+
+fn told_remediation(remediated: &Remediated<'_>) -> Remediation {
+    Remediation {
+        id: remediated.id.to_owned(),
+        summary: remediated.difference.clone(),
+        undo_command: Some(format!("portcullis undo {}", remediated.id)),
+        state: match remediated.failure {
+            None => RemediationState::Succeeded,
+            Some(_) => RemediationState::Failed,
+        },
+    }
+}
+
+fn resolved(finding: &Finding, exposures: &[Exposure], subject: &Subject<'_>) -> Option<Notice> {
+    // Who was not told that it was open need not be told that it is not.
+    finding.told_at?;
+    let mut notice = about(NoticeKind::Resolved, finding, exposures, subject);
+    notice.reason = Some(match &finding.resolved_by {
+        Some(by) => format!("It was closed by {by}."),
+        None if subject.item.status.is_deleted() => "The resource was deleted.".to_owned(),
+        None => "It is closed; no event told by whom.".to_owned(),
+    });
+    Some(notice)
+}
+
+fn held_by(hold: &Hold) -> HeldBy {
+    match hold {
+        Hold::Stopped(_) => HeldBy::EnforcementStopped,
+        Hold::CircuitBreaker { .. } => HeldBy::CircuitBreaker,
+        Hold::Loop { .. } => HeldBy::LoopGuard,
+        Hold::TakenBack { .. } => HeldBy::NotifyOnly,
+    }
+}
+
+/// Whether a plan closes what is open by a cause.
+fn closes(plan: &compliance::remediation::RemediationPlan, cause: &str) -> bool {
+    let through = |part: fn(&policy::public::Access) -> &policy::public::Answer| {
+        [&plan.expected.read, &plan.expected.write]
+            .into_iter()
+            .all(|access| part(access).witness().is_none())
+    };
+    match cause {
+        ACL => through(|access| &access.acl),
+        POLICY => through(|access| &access.policy),
+        ACCESS_POINT => through(|access| &access.access_points),
+        _ => false,
+    }
+}
+
+fn about(
+    kind: NoticeKind,
+    finding: &Finding,
+    exposures: &[Exposure],
+    subject: &Subject<'_>,
+) -> Notice {
+    let exposure = exposures
+        .iter()
+        .filter(|exposure| exposure.finding_id == finding.id)
+        .max_by_key(|exposure| exposure.detected_at);
+    let mut notice = Notice::new(notice_id(finding, kind, subject.now), kind, subject.now);
+    notice.topics.clone_from(&finding.topics);
+    notice.finding_id = Some(finding.id.clone());
+    notice.occurrence = u64::from(finding.occurrences);
+    notice.key = Some(finding.key.clone());
+    notice.account_label = subject.account_label.map(str::to_owned);
+    notice.severity = severity(finding, exposure);
+    notice.rule_names.clone_from(&finding.rule_names);
+    notice.annotation = Some(finding.annotation.clone());
+    notice.witness.clone_from(&finding.witness);
+    let mechanism = match finding.cause.as_str() {
+        ACL => Some(Mechanism::Acl),
+        POLICY => Some(Mechanism::Policy),
+        ACCESS_POINT => Some(Mechanism::AccessPoint),
+        _ => None,
+    };
+    if let (Some(assessment), Some(mechanism)) = (subject.assessment, mechanism) {
+        notice = notice.with_evidence(assessment, Some(mechanism), subject.endpoint);
+    }
+    notice.event = who_did_it(exposure, subject.events);
+    notice.exposure = exposure.map(|exposure| ToldExposure {
+        from: exposure.from,
+        to: exposure.to,
+        detected_at: exposure.detected_at,
+    });
+    notice.recurrence = recurrence(finding, subject.now);
+    notice.links = Links {
+        acknowledge: subject
+            .base_url
+            .map(|base| format!("{base}/findings/{}", finding.id)),
+        ..Links::default()
+    };
+    notice
+}
+
+/// The same notice has the same id, however often it is made: a crash between two attempts to commit
+/// makes no second one.
+fn notice_id(finding: &Finding, kind: NoticeKind, now: Timestamp) -> String {
+    let digest = Sha256::digest(format!(
+        "portcullis notice 1\n{}\n{}\n{}\n{}\n",
+        finding.id,
+        finding.occurrences,
+        kind.as_str(),
+        now.as_microsecond(),
+    ));
+    digest
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+fn severity(finding: &Finding, exposure: Option<&Exposure>) -> Severity {
+    let write = exposure.is_some_and(|exposure| exposure.classes.iter().any(|c| c == "write"));
+    match finding.cause.as_str() {
+        ACL | POLICY | ACCESS_POINT if write => Severity::Critical,
+        ACL | POLICY | ACCESS_POINT => Severity::High,
+        UNDECIDED => Severity::Medium,
+        _ => Severity::Low,
+    }
+}
+
+fn who_did_it(exposure: Option<&Exposure>, events: &[EventRecord]) -> Option<WhoDidIt> {
+    let event = exposure
+        .and_then(|exposure| exposure.event_id.as_ref())
+        .and_then(|id| events.iter().find(|event| event.id == *id));
+    match (event, exposure) {
+        (Some(event), _) => Some(WhoDidIt {
+            actor: event.actor.clone(),
+            source_ip: event.source_ip.clone(),
+            event_name: Some(event.name.clone()),
+            event_time: Some(event.event_time),
+            event_id: Some(event.id.clone()),
+        }),
+        (None, Some(exposure)) if exposure.actor.is_some() => Some(WhoDidIt {
+            actor: exposure.actor.clone(),
+            event_id: exposure.event_id.clone(),
+            ..WhoDidIt::default()
+        }),
+        _ => None,
+    }
+}
+
+/// How often, in the days since the first time.
+fn recurrence(finding: &Finding, now: Timestamp) -> Option<Recurrence> {
+    let hours = now.duration_since(finding.first_opened_at).as_hours();
+    (finding.occurrences > 1).then(|| Recurrence {
+        count: finding.occurrences,
+        within_days: u32::try_from(hours / 24 + 1).unwrap_or(u32::MAX),
+        last_closed_at: finding.resolved_at,
+        last_closed_by: finding.resolved_by.clone(),
+    })
+}
+
+/// A notice as the store keeps it.
+pub fn document(notice: &Notice) -> Value {
+    // Texts, numbers and maps of texts: writing them as a value cannot fail.
+    serde_json::to_value(notice).unwrap_or_default()
+}

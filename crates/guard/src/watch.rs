@@ -1,0 +1,82 @@
+//! The guard itself: what it works with, and how it is set.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use compliance::assessment::Assessment;
+use compliance::exceptions::Exceptions;
+use compliance::item::ConfigurationItem;
+use compliance::notice::{Ladder, RetrySchedule, Subscription};
+use compliance::rules::RuleEvaluation;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::account::Account;
+use crate::event_rules::EventRules;
+use crate::record::Recorder;
+use crate::responder::ResponderSettings;
+
+/// The configured rules.
+pub trait EvaluateRules: std::fmt::Debug + Send + Sync {
+    /// What the rules say that a change of this resource triggers.
+    fn on_change(
+        &self,
+        item: &ConfigurationItem,
+        assessment: Option<&Assessment>,
+        now: Timestamp,
+    ) -> Vec<RuleEvaluation>;
+}
+
+/// How the guard is set. Plain data, made from the configuration.
+#[derive(Debug)]
+pub struct Settings {
+    /// The rules that resources are evaluated by.
+    pub rules: Box<dyn EvaluateRules>,
+    /// What is open on purpose.
+    pub exceptions: Exceptions,
+    /// Whether a tag on a bucket can except it.
+    pub tags_except: bool,
+    /// Where enforcement is on, and its limits.
+    pub responder: ResponderSettings,
+    /// Where compliance changes go.
+    pub event_rules: EventRules,
+    /// Who gets the notices of topics, as configured; whether they confirmed is in the store.
+    pub subscriptions: Vec<Subscription>,
+    /// Who is asked next when nobody answers.
+    pub ladder: Ladder,
+    /// When deliveries that failed are tried again.
+    pub retries: RetrySchedule,
+    /// Where links in notices begin, without a slash at the end.
+    pub base_url: Option<String>,
+    /// What is recorded.
+    pub recorder: Recorder,
+    /// How often accounts are gone through for their verdicts.
+    pub sweep_every: SignedDuration,
+    /// How often everything of every bucket is recorded.
+    pub record_every: SignedDuration,
+    /// How many buckets of one account a sweep asks about at the same time.
+    pub sweep_concurrency: usize,
+}
+
+impl Settings {
+    /// Whether tags decide about exceptions or enforcement, so that every look has to read them.
+    pub(crate) fn needs_tags(&self) -> bool {
+        self.tags_except
+            || self
+                .responder
+                .scopes
+                .iter()
+                .any(|scope| scope.tag.is_some())
+    }
+}
+
+/// The guard: a store of its own, accounts, a clock, and how it is set.
+pub struct Guard<P, A, C> {
+    /// The store.
+    pub repository: Arc<P>,
+    /// The accounts, by id.
+    pub accounts: BTreeMap<String, Account<A>>,
+    /// The clock.
+    pub clock: Arc<C>,
+    /// How it is set.
+    pub settings: Settings,
+}
