@@ -22,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // For tests only: nothing may depend on them, which the other lines say.
     ("oracle", &["policy"]),
     ("differential", &["policy"]),
+    ("faults", &[]),
     ("xtask", &[]),
 ];
 
@@ -56,7 +57,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("sandbox", &["s3s"]),
 ];
 /// Test crates stand outside: they may name what they test with.
-const TESTS_ONLY: &[&str] = &["oracle", "differential"];
+const TESTS_ONLY: &[&str] = &["oracle", "differential", "faults"];
 
 struct Metadata(Value);
 
