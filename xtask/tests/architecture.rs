@@ -14,6 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("compliance", &["policy"]),
     ("guard", &["compliance", "policy"]),
     ("aws", &["guard", "compliance", "policy"]),
+    ("courier", &["compliance"]),
     ("sandbox", &["policy"]),
     (
         "portcullis",
@@ -54,6 +55,7 @@ const IMPURE: &[&str] = &[
 /// The only crate that names the SDK, and the only one that names the embedded server.
 const EDGES: &[(&str, &[&str])] = &[
     ("aws", &["aws-config", "aws-sdk-", "aws-smithy-"]),
+    ("courier", &["lettre"]),
     ("sandbox", &["s3s"]),
 ];
 /// Test crates stand outside: they may name what they test with.

@@ -14,6 +14,7 @@ mod escalation;
 mod evidence;
 mod html;
 pub mod mail;
+mod outcome;
 mod quiet;
 mod retry;
 mod route;
@@ -36,10 +37,11 @@ pub use escalation::{
     Acknowledgement, EscalationStanding, Ladder, LadderStep, NextEscalation, next_escalation,
 };
 pub use html::html;
+pub use outcome::Outcome;
 pub use quiet::{QuietHours, Zone};
 pub use retry::RetrySchedule;
 pub use route::{Delivery, digest, digest_dedupe_key, route};
-pub use sns::{SNS_MESSAGE_LIMIT, SnsFormat, sns_message};
+pub use sns::{SNS_MESSAGE_LIMIT, SnsFormat, SnsNotification, sns_message, sns_notification};
 pub use subject::{MAIL_SUBJECT_LIMIT, SNS_SUBJECT_LIMIT, mail_subject, subject};
 pub use subscription::{Endpoint, Filter, Protocol, Subscription, Topic};
 pub use text::text;

@@ -1,6 +1,10 @@
 //! A notice as the message of an SNS topic.
 
-use super::{Notice, text};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{Notice, NoticeKind, SNS_SUBJECT_LIMIT, subject, text};
+use crate::item::millis;
 
 /// The most bytes of a message (Amazon SNS API reference, `Publish`, `Message`: "at most 262,144
 /// bytes").
@@ -37,4 +41,50 @@ pub fn sns_message(notice: &Notice, format: SnsFormat) -> String {
         message.push_str(CUT);
     }
     message
+}
+
+/// What SNS would add to a message on its way to an HTTPS endpoint.
+#[derive(Clone, Copy, Debug)]
+pub struct SnsNotification<'a> {
+    /// The message's id, the same in every attempt.
+    pub message_id: &'a str,
+    /// The ARN of the topic, as the receiver expects it.
+    pub topic_arn: &'a str,
+    /// What stands in the message.
+    pub format: SnsFormat,
+    /// When it is sent.
+    pub at: Timestamp,
+}
+
+/// The JSON that SNS posts to an HTTPS endpoint (Amazon SNS developer guide, "HTTP/HTTPS notification
+/// JSON format"), for receivers that were written for it.
+///
+/// `Signature` is empty: only AWS has the key to a certificate that such receivers trust. A receiver
+/// that verifies must look at the signature in the headers instead.
+pub fn sns_notification(notice: &Notice, about: &SnsNotification<'_>) -> Value {
+    let confirm = (notice.kind == NoticeKind::SubscriptionConfirmation)
+        .then_some(notice.links.confirm.as_deref())
+        .flatten();
+    let mut body = json!({
+        "Type": if confirm.is_some() { "SubscriptionConfirmation" } else { "Notification" },
+        "MessageId": about.message_id,
+        "TopicArn": about.topic_arn,
+        "Subject": subject(notice, SNS_SUBJECT_LIMIT),
+        "Message": sns_message(notice, about.format),
+        "Timestamp": millis(about.at),
+        "SignatureVersion": "1",
+        "Signature": "",
+        "SigningCertURL": "",
+    });
+    let (name, link) = match confirm {
+        Some(link) => ("SubscribeURL", link),
+        None => (
+            "UnsubscribeURL",
+            notice.links.unsubscribe.as_deref().unwrap_or_default(),
+        ),
+    };
+    if let Some(members) = body.as_object_mut() {
+        members.insert(name.to_owned(), link.into());
+    }
+    body
 }
