@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sandbox", &["policy"]),
     (
         "portcullis",
-        &["aws", "sandbox", "guard", "compliance", "policy"],
+        &["aws", "courier", "sandbox", "guard", "compliance", "policy"],
     ),
     // For tests only: nothing may depend on them, which the other lines say.
     ("oracle", &["policy"]),
