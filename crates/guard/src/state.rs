@@ -345,7 +345,7 @@ pub struct NewJob {
 pub enum Finish {
     /// It is done; if it was asked for again meanwhile, it runs again at once.
     Done,
-    /// It is to be done again.
+    /// It is to be done again. Without an error, attempts are counted from the beginning.
     Again {
         /// When.
         due_at: Timestamp,

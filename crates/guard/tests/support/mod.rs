@@ -6,6 +6,9 @@
     reason = "shared by several tests, each of which uses a part"
 )]
 
+pub mod power;
+pub mod repository;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
@@ -44,6 +47,8 @@ pub struct Memory {
     pub page: usize,
     /// Writes are answered with success and not done.
     pub lies: Mutex<bool>,
+    /// What fails at some call, if something does.
+    pub power: Mutex<Option<Arc<power::Power>>>,
     /// The further parts of buckets.
     pub parts: Mutex<BTreeMap<(String, BucketPart), Value>>,
     /// If set, what has access is answered only when so many have asked for it.
@@ -145,6 +150,21 @@ impl Memory {
             .get_mut(&at.name)
             .map(change)
             .ok_or(CallError::NoSuchBucket)
+    }
+}
+
+impl Memory {
+    async fn written(
+        &self,
+        operation: Operation,
+        at: &BucketAddress,
+        change: impl FnOnce(&mut State),
+    ) -> Result<(), CallError> {
+        let power = self.power.lock().unwrap().clone();
+        match power {
+            Some(power) => power.call(|| self.put(operation, at, change)).await,
+            None => self.put(operation, at, change),
+        }
     }
 }
 
@@ -262,29 +282,34 @@ impl RecordBuckets for Memory {
 
 impl WriteBuckets for Memory {
     async fn put_acl(&self, at: &BucketAddress, acl: &Acl) -> Result<(), CallError> {
-        self.put(Operation::PutBucketAcl, at, |s| s.acl = acl.clone())
+        self.written(Operation::PutBucketAcl, at, |s| s.acl = acl.clone())
+            .await
     }
 
     async fn put_block(&self, at: &BucketAddress, b: &PublicAccessBlock) -> Result<(), CallError> {
-        self.put(Operation::PutBucketPublicAccessBlock, at, |s| {
+        self.written(Operation::PutBucketPublicAccessBlock, at, |s| {
             s.block = Some(*b);
         })
+        .await
     }
 
     async fn delete_block(&self, at: &BucketAddress) -> Result<(), CallError> {
-        self.put(Operation::DeleteBucketPublicAccessBlock, at, |s| {
+        self.written(Operation::DeleteBucketPublicAccessBlock, at, |s| {
             s.block = None;
         })
+        .await
     }
 
     async fn put_policy(&self, at: &BucketAddress, text: &str) -> Result<(), CallError> {
-        self.put(Operation::PutBucketPolicy, at, |s| {
+        self.written(Operation::PutBucketPolicy, at, |s| {
             s.policy = Some(text.to_owned());
         })
+        .await
     }
 
     async fn delete_policy(&self, at: &BucketAddress) -> Result<(), CallError> {
-        self.put(Operation::DeleteBucketPolicy, at, |s| s.policy = None)
+        self.written(Operation::DeleteBucketPolicy, at, |s| s.policy = None)
+            .await
     }
 }
 
