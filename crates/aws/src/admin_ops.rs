@@ -26,7 +26,7 @@ pub(crate) struct NotAdmin;
 pub(crate) struct Captured(Arc<Mutex<Option<Raw>>>);
 
 /// Status, headers and body.
-type Raw = (u16, Headers, Vec<u8>);
+pub(crate) type Raw = (u16, Headers, Vec<u8>);
 
 impl Captured {
     /// The headers of the last answer; none, if there was no answer.
@@ -41,7 +41,8 @@ impl Captured {
         self.take().map(|(_, _, body)| body).unwrap_or_default()
     }
 
-    fn take(&self) -> Option<Raw> {
+    /// Status, headers and body of the last answer.
+    pub(crate) fn take(&self) -> Option<Raw> {
         // Only whole values are assigned under the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

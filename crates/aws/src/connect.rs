@@ -111,7 +111,7 @@ fn custom_endpoint(options: &ConnectOptions) -> Option<String> {
         .or_else(|| variable("AWS_ENDPOINT_URL"))
 }
 
-async fn load(options: &ConnectOptions) -> Result<SdkConfig, Hopeless> {
+pub(crate) async fn load(options: &ConnectOptions) -> Result<SdkConfig, Hopeless> {
     if let Some(url) = custom_endpoint(options) {
         check_url(&url)?;
     }
@@ -162,7 +162,7 @@ fn http_client() -> SharedHttpClient {
         .build_https()
 }
 
-fn check_url(url: &str) -> Result<(), Hopeless> {
+pub(crate) fn check_url(url: &str) -> Result<(), Hopeless> {
     let rest = url
         .strip_prefix("http://")
         .or_else(|| url.strip_prefix("https://"));

@@ -101,9 +101,7 @@ impl Intercept for Expect {
         _components: &RuntimeComponents,
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let body = context.response_mut().body_mut();
-        let whole = std::mem::replace(body, SdkBody::taken());
-        *body = SdkBody::from_body_1_x(Limited::new(whole, LARGEST_ANSWER));
+        bound(context.response_mut().body_mut());
         Ok(())
     }
 
@@ -137,6 +135,12 @@ impl Intercept for Expect {
             found,
         }))
     }
+}
+
+/// Reading a body that is larger than any answer becomes an error.
+pub(crate) fn bound(body: &mut SdkBody) {
+    let whole = std::mem::replace(body, SdkBody::taken());
+    *body = SdkBody::from_body_1_x(Limited::new(whole, LARGEST_ANSWER));
 }
 
 /// What a body looks like, from its first bytes.

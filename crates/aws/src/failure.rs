@@ -1,5 +1,6 @@
 //! What a failed call means, from the SDK's error and the raw answer.
 
+use std::borrow::Cow;
 use std::error::Error;
 
 use aws_credential_types::provider::error::CredentialsError;
@@ -7,15 +8,64 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::http::Response;
 use guard::error::{CallError, Hopeless};
 use guard::operation::Operation;
+use serde_json::Value;
 
 use crate::dialect::{Found, WrongDocument, look_at};
+use crate::xml::Element;
 
 /// The parts of a failure that its meaning hangs on.
-struct Answer<'a> {
+pub(crate) struct Answer<'a> {
     status: u16,
-    code: &'a str,
-    message: &'a str,
+    code: Cow<'a, str>,
+    message: Cow<'a, str>,
     html: bool,
+}
+
+impl Answer<'_> {
+    /// What an answer with an error status says, as the services' protocols write it: `<Code>` and
+    /// `<Message>` anywhere in a document, or JSON with `__type` or `code`, or the code in a header.
+    pub(crate) fn read(status: u16, header: Option<&str>, body: &[u8]) -> Answer<'static> {
+        let found = look_at(body);
+        let (code, message) = match &found {
+            Found::Xml(_) => {
+                let document = Element::parse(body).unwrap_or_default();
+                let text = |name| document.find(name).map(|element| element.text.clone());
+                (text("Code"), text("Message"))
+            }
+            Found::Json => {
+                let document: Value = serde_json::from_slice(body).unwrap_or_default();
+                let text = |names: &[&str]| {
+                    let text = names.iter().find_map(|name| document[*name].as_str());
+                    text.map(str::to_owned)
+                };
+                (
+                    text(&["__type", "code", "Code", "Type"]),
+                    text(&["message", "Message"]),
+                )
+            }
+            _ => (None, None),
+        };
+        let code = header.map(str::to_owned).or(code).unwrap_or_default();
+        // `namespace#Code:address`
+        let code = code.rsplit('#').next().unwrap_or_default();
+        let code = code.split(':').next().unwrap_or_default().trim();
+        Answer {
+            status,
+            code: code.to_owned().into(),
+            message: message.unwrap_or_default().into(),
+            html: found == Found::Html,
+        }
+    }
+
+    /// A failure that stands inside a successful answer.
+    pub(crate) fn within<'a>(code: &'a str, message: &'a str) -> Answer<'a> {
+        Answer {
+            status: 200,
+            code: code.into(),
+            message: message.into(),
+            html: false,
+        }
+    }
 }
 
 /// What the failure of `operation` at `endpoint` means.
@@ -53,13 +103,13 @@ where
                     format!("the answer could not be read: {}", chain(error)),
                 );
             }
-            answered(
+            answer_meaning(
                 operation,
                 endpoint,
-                &Answer {
+                Answer {
                     status,
-                    code: error.code().unwrap_or_default(),
-                    message: error.message().unwrap_or_default(),
+                    code: error.code().unwrap_or_default().into(),
+                    message: error.message().unwrap_or_default().into(),
                     html: look_at(body) == Found::Html,
                 },
             )
@@ -79,15 +129,27 @@ where
 
 /// What an answer with an error status means. Codes: Amazon S3 API reference, "Error responses",
 /// and the codes common to all services.
-fn answered(operation: Operation, endpoint: &str, answer: &Answer<'_>) -> CallError {
+pub(crate) fn answer_meaning(
+    operation: Operation,
+    endpoint: &str,
+    answer: Answer<'_>,
+) -> CallError {
     let said = || {
         let text = format!("{} {} {}", answer.status, answer.code, answer.message);
         plain(text.trim())
     };
-    match answer.code {
+    // The services that are not S3 say it so, in words (AWS IAM user guide, "Troubleshoot signature
+    // errors").
+    if answer.message.starts_with("Signature expired")
+        || answer.message.starts_with("Signature not yet current")
+    {
+        return Hopeless::ClockSkew.into();
+    }
+    match answer.code.as_ref() {
         "AccessDenied"
         | "AllAccessDisabled"
         | "AccessDeniedException"
+        | "AuthorizationError"
         | "UnauthorizedAccess"
         | "UnauthorizedOperation" => CallError::AccessDenied { operation },
         "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired" => {
@@ -96,6 +158,7 @@ fn answered(operation: Operation, endpoint: &str, answer: &Answer<'_>) -> CallEr
         "RequestTimeTooSkewed" => Hopeless::ClockSkew.into(),
         "InvalidAccessKeyId"
         | "SignatureDoesNotMatch"
+        | "InvalidSignatureException"
         | "InvalidToken"
         | "InvalidClientTokenId"
         | "UnrecognizedClientException"
@@ -111,8 +174,13 @@ fn answered(operation: Operation, endpoint: &str, answer: &Answer<'_>) -> CallEr
         | "TooManyRequests"
         | "TooManyRequestsException"
         | "RequestThrottled"
+        | "EC2ThrottledException"
+        | "KMSThrottling"
+        | "KMSThrottlingException"
+        | "OverLimit"
         | "ServiceUnavailable" => CallError::Throttled { operation },
-        "InternalError" | "RequestTimeout" | "OperationAborted" => passing(operation, said()),
+        "InternalError" | "InternalFailure" | "InternalException" | "RequestTimeout"
+        | "OperationAborted" => passing(operation, said()),
         "NotImplemented" | "MethodNotAllowed" | "XNotImplemented" | "UnsupportedOperation" => {
             CallError::Unsupported {
                 operation,

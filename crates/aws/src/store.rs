@@ -91,6 +91,11 @@ impl Store {
             .load(std::sync::atomic::Ordering::Relaxed)
     }
 
+    /// The configuration of every call.
+    pub(crate) fn config(&self) -> &SdkConfig {
+        &self.config
+    }
+
     /// Where calls go, for messages.
     fn place(&self) -> &str {
         self.endpoint.as_deref().unwrap_or("AWS")
@@ -248,7 +253,7 @@ fn answered<T>(operation: Operation, answer: Option<T>) -> Result<T, CallError> 
     })
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     // The guarded code only inserts into maps; it cannot leave one half-written.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

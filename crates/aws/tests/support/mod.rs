@@ -35,6 +35,15 @@ pub struct Asked {
     pub host: String,
     pub path: String,
     pub query: String,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Asked {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(header, _)| header == name);
+        found.map(|(_, value)| value.as_str())
+    }
 }
 
 type Answering = dyn Fn(&Asked) -> Answer + Send + Sync;
@@ -75,6 +84,12 @@ impl HttpConnector for Fake {
             host: authority.to_owned(),
             path: path.to_owned(),
             query: query.to_owned(),
+            headers: request
+                .headers()
+                .iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            body: String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned(),
         };
         let answer = (self.answer)(&asked);
         self.asked.lock().unwrap().push(asked);
