@@ -9,7 +9,8 @@
 //! - a bare CloudTrail record, a CloudTrail log file's `Records`, a notification of AWS Config, an S3
 //!   event notification.
 //!
-//! [`read_ops_log`] takes one record of Ceph's ops log.
+//! [`read_ops_log`] takes one record of Ceph's ops log; [`OpsLogStream`] finds the records in the bytes of
+//! its socket.
 //!
 //! An event is a hint and nothing more: it says where to look, never what is there. So a forged, late,
 //! repeated or lost event can cause no wrong verdict and no write; the state is read again. What cannot
@@ -20,6 +21,7 @@ mod cloudtrail;
 mod config;
 mod envelope;
 mod ops_log;
+mod ops_log_stream;
 mod storage;
 mod text;
 
@@ -28,6 +30,7 @@ use serde_json::Value;
 
 pub use envelope::{LARGEST_MESSAGE, read};
 pub use ops_log::read_ops_log;
+pub use ops_log_stream::{LARGEST_OPS_LOG_RECORD, OpsLogStream, Piece};
 
 /// One event, about one resource.
 #[derive(Clone, Debug, PartialEq)]

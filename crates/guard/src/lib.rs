@@ -19,6 +19,7 @@ pub mod error;
 pub mod escalate;
 pub mod event_rules;
 pub mod gather;
+pub mod intake;
 pub mod journal;
 pub mod look;
 pub mod operation;

@@ -23,10 +23,18 @@ pub(super) fn at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a str> {
         .filter(|text| !text.is_empty())
 }
 
-/// A description: cut where it is too long.
+/// A description: cut where it is too long, and without control characters (PostgreSQL keeps no
+/// text with a NUL in it).
 pub(super) fn described(text: Option<&str>) -> Option<String> {
     let text = text.filter(|text| !text.is_empty() && *text != "-")?;
-    Some(text.chars().take(LONGEST_TEXT).collect())
+    let visible = |c: char| {
+        if c.is_control() {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            c
+        }
+    };
+    Some(text.chars().take(LONGEST_TEXT).map(visible).collect())
 }
 
 /// An id, or a digest of one that is too long or has characters that no id has.

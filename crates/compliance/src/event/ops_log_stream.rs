@@ -1,0 +1,199 @@
+//! The records in the stream of bytes that Ceph's gateway writes to its ops-log socket.
+//!
+//! Seen with RADOS Gateway 16.2 (and as `OpsLogSocket` in Ceph's `rgw_log.cc` has it): after an opening
+//! bracket one JSON object for each request, a comma and a newline after each, and never a closing
+//! bracket. A client's own bytes (its user agent) go into the strings as they are, UTF-8 or not; there
+//! is never a raw newline in a string. So a newline is where reading begins anew after anything that is
+//! no record, and what was cut short loses itself and not its neighbours.
+
+/// The largest record that is taken. Real ones have some hundred bytes and a request line, which the
+/// gateway bounds.
+pub const LARGEST_OPS_LOG_RECORD: usize = 256 << 10;
+/// Real records are flat.
+const MOST_DEPTH: u32 = 64;
+
+/// Splits the stream, however it is cut into reads. Holds at most one record.
+///
+/// ```
+/// use compliance::event::{OpsLogStream, Piece};
+/// let mut stream = OpsLogStream::default();
+/// let mut records = Vec::new();
+/// for read in [&b"[{\"bucket\":\"b\",\"user_agent\":\"}\"}"[..], b",\n{\"buck", b"et\":\"c\"},\n"] {
+///     stream.push(read, |piece| match piece {
+///         Piece::Record(text) => records.push(text.into_owned()),
+///         Piece::Dropped(_) => unreachable!("all of it is records"),
+///     });
+/// }
+/// assert_eq!(records, [r#"{"bucket":"b","user_agent":"}"}"#, r#"{"bucket":"c"}"#]);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct OpsLogStream {
+    record: Vec<u8>,
+    at: Place,
+    /// The open brackets of the record: 1 is an object, 0 an array; the innermost is the lowest bit.
+    brackets: u64,
+    depth: u32,
+    /// The last byte that was not white space is one after which an object's member follows.
+    member_follows: bool,
+    /// A newline came since.
+    line_begins: bool,
+    dropped: u64,
+}
+
+/// Where the reading stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Place {
+    /// Between records.
+    #[default]
+    Between,
+    /// In something that is no record, up to the end of the line.
+    Dropping,
+    /// In a record.
+    Inside,
+    /// In a string of it.
+    String,
+    /// After a backslash in a string of it.
+    Escape,
+}
+
+/// What was found in the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// A whole record, for [`super::read_ops_log`]. Bytes that are no UTF-8 are replaced.
+    Record(std::borrow::Cow<'a, str>),
+    /// So many bytes in a row that are no record.
+    Dropped(u64),
+}
+
+impl OpsLogStream {
+    /// Takes what was read, and gives out the pieces that it ends.
+    pub fn push(&mut self, bytes: &[u8], mut piece: impl FnMut(Piece<'_>)) {
+        for byte in bytes {
+            self.byte(*byte, &mut piece);
+        }
+    }
+
+    /// The stream has ended: what is left is no record.
+    pub fn finish(&mut self, mut piece: impl FnMut(Piece<'_>)) {
+        self.drop_record();
+        self.tell_dropped(&mut piece);
+        *self = OpsLogStream::default();
+    }
+
+    fn byte(&mut self, byte: u8, piece: &mut impl FnMut(Piece<'_>)) {
+        match self.at {
+            Place::Between => self.between(byte, piece),
+            Place::Dropping => self.dropping(byte, piece),
+            Place::Inside => self.inside(byte, piece),
+            Place::String | Place::Escape if byte == b'\n' => {
+                self.drop_record();
+                self.dropping(byte, piece);
+            }
+            Place::String => {
+                self.take(byte);
+                match byte {
+                    b'"' => self.at = Place::Inside,
+                    b'\\' => self.at = Place::Escape,
+                    _ => {}
+                }
+            }
+            Place::Escape => {
+                self.take(byte);
+                self.at = Place::String;
+            }
+        }
+        if self.record.len() > LARGEST_OPS_LOG_RECORD {
+            self.drop_record();
+        }
+    }
+
+    fn between(&mut self, byte: u8, piece: &mut impl FnMut(Piece<'_>)) {
+        match byte {
+            b'{' => self.begin(),
+            b'[' | b']' | b',' | b' ' | b'\t' | b'\r' | b'\n' => {}
+            _ => {
+                self.at = Place::Dropping;
+                self.dropping(byte, piece);
+            }
+        }
+    }
+
+    fn dropping(&mut self, byte: u8, piece: &mut impl FnMut(Piece<'_>)) {
+        self.dropped += 1;
+        if byte == b'\n' {
+            self.tell_dropped(piece);
+            self.at = Place::Between;
+        }
+    }
+
+    fn inside(&mut self, byte: u8, piece: &mut impl FnMut(Piece<'_>)) {
+        // Directly in an object a member's name follows, never an object: the record before was cut
+        // short, and this is the next one.
+        if byte == b'{' && self.line_begins && self.member_follows && self.brackets & 1 == 1 {
+            self.drop_record();
+            self.tell_dropped(piece);
+            self.begin();
+            return;
+        }
+        self.take(byte);
+        match byte {
+            b'"' => self.at = Place::String,
+            b'{' | b'[' if self.depth == MOST_DEPTH => return self.drop_record(),
+            b'{' | b'[' => {
+                self.brackets = self.brackets << 1 | u64::from(byte == b'{');
+                self.depth += 1;
+            }
+            b'}' | b']' if (self.brackets & 1 == 1) != (byte == b'}') => {
+                return self.drop_record();
+            }
+            b'}' | b']' => {
+                self.brackets >>= 1;
+                self.depth -= 1;
+                if self.depth == 0 {
+                    piece(Piece::Record(String::from_utf8_lossy(&self.record)));
+                    self.record.clear();
+                    self.at = Place::Between;
+                    return;
+                }
+            }
+            _ => {}
+        }
+        match byte {
+            b'\n' => self.line_begins = true,
+            b' ' | b'\t' | b'\r' => {}
+            _ => {
+                self.line_begins = false;
+                self.member_follows = matches!(byte, b',' | b'{');
+            }
+        }
+    }
+
+    fn begin(&mut self) {
+        self.record.clear();
+        self.record.push(b'{');
+        self.at = Place::Inside;
+        self.brackets = 1;
+        self.depth = 1;
+        self.member_follows = true;
+        self.line_begins = false;
+    }
+
+    fn take(&mut self, byte: u8) {
+        self.record.push(byte);
+    }
+
+    /// What was read of the record is none; the rest of its line goes too.
+    fn drop_record(&mut self) {
+        self.dropped += self.record.len() as u64;
+        // A large one is not to stay as memory.
+        self.record = Vec::new();
+        self.at = Place::Dropping;
+    }
+
+    fn tell_dropped(&mut self, piece: &mut impl FnMut(Piece<'_>)) {
+        if self.dropped > 0 {
+            piece(Piece::Dropped(self.dropped));
+            self.dropped = 0;
+        }
+    }
+}
