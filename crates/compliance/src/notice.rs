@@ -13,6 +13,7 @@ mod chat;
 mod escalation;
 mod evidence;
 mod html;
+pub mod links;
 pub mod mail;
 mod outcome;
 mod quiet;
