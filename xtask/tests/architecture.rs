@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("compliance", &["policy"]),
     ("guard", &["compliance", "policy"]),
     ("aws", &["guard", "compliance", "policy"]),
-    ("courier", &["compliance"]),
+    ("courier", &["guard", "compliance"]),
     ("sandbox", &["policy"]),
     (
         "portcullis",

@@ -8,6 +8,7 @@
 mod command;
 mod connect;
 mod courier;
+mod dispatch;
 mod http;
 mod secret;
 mod signature;
@@ -16,7 +17,8 @@ mod tls;
 
 pub use command::{Command, CommandError};
 pub use compliance::notice::Outcome;
-pub use courier::{Courier, Parcel};
+pub use courier::{Courier, Parcel, Receiver};
+pub use dispatch::{Dispatch, sent};
 pub use http::{HttpSettings, Poster};
 pub use secret::{Secret, SecretError, SecretSource};
 pub use signature::{KeyError, SigningKey, signature};

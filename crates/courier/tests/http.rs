@@ -4,12 +4,18 @@
 
 mod support;
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use compliance::notice::{Endpoint, Filter, Protocol, SnsFormat, Subscription};
+use compliance::notice::links::{LinkMaker, LinkRequest};
+use compliance::notice::token::TokenKey;
+use compliance::notice::{Endpoint, Filter, Protocol, Subscription};
 use courier::{
-    Courier, HttpSettings, Outcome, Parcel, Poster, Secret, SigningKey, Trust, signature,
+    Courier, Dispatch, HttpSettings, Outcome, Parcel, Poster, Receiver, Secret, SigningKey, Trust,
+    signature,
 };
+use guard::deliver::{Message, SendError, Sending};
 use jiff::SignedDuration;
 use serde_json::Value;
 use support::web::{Answer, Web};
@@ -38,6 +44,14 @@ fn courier() -> Courier {
         sender: "guard@example.com".to_owned(),
         reply_to: None,
         domain: "guard.example.com".to_owned(),
+        links: None,
+        receivers: BTreeMap::from([(
+            "one".to_owned(),
+            Receiver {
+                keys: vec![key(1), key(2)],
+                ..Receiver::default()
+            },
+        )]),
     }
 }
 
@@ -61,15 +75,11 @@ fn key(byte: u8) -> SigningKey {
 }
 
 async fn deliver(courier: &Courier, protocol: Protocol, address: String) -> Outcome {
-    let keys = [key(1), key(2)];
     let subscription = subscription(protocol, address);
     let parcel = Parcel {
         delivery_id: "d-1",
         notice: &notice(),
         subscription: &subscription,
-        keys: &keys,
-        topic_arn: "arn:aws:sns:eu-central-1:111122223333:security",
-        sns_format: SnsFormat::Text,
         at: now(),
     };
     courier.deliver(&parcel).await
@@ -378,4 +388,111 @@ async fn what_is_not_reached_from_here_says_so() {
     let outcome = deliver(&courier(), Protocol::Email, "a@example.com".to_owned()).await;
     assert!(matches!(outcome, Outcome::Passing { .. }));
     assert!(why(&outcome).contains("no mail server is configured"));
+}
+
+#[tokio::test]
+async fn each_subscriber_has_links_of_their_own() {
+    let web = Web::start(vec![ok()], None).await;
+    let mut courier = courier();
+    courier.links = Some(LinkMaker {
+        base_url: "https://guard.example.com".to_owned(),
+        key: TokenKey::new([7; 32]).unwrap(),
+        confirm_within: SignedDuration::from_hours(72),
+        acknowledge_within: SignedDuration::from_hours(72),
+    });
+    let address = format!("http://127.0.0.1:{}/a", web.port);
+    deliver(&courier, Protocol::Webhook, address.clone()).await;
+    let body: Value = serde_json::from_slice(&web.received()[0].body).unwrap();
+    let link = body["links"]["acknowledge"].as_str().unwrap();
+    let (path, query) = link
+        .strip_prefix("https://guard.example.com")
+        .and_then(|rest| rest.split_once('?'))
+        .unwrap();
+    let request = LinkRequest::parse(path, query).unwrap();
+    let all = [subscription(Protocol::Webhook, address)];
+    let key = TokenKey::new([7; 32]).unwrap();
+    assert_eq!(request.check(&key, &all, now()).unwrap().id, "one");
+}
+
+#[tokio::test]
+async fn an_event_is_posted_signed() {
+    let web = Web::start(vec![ok()], None).await;
+    let endpoint = Endpoint::new(format!("http://127.0.0.1:{}/events", web.port));
+    let event = serde_json::json!({"detail-type": "Config Rules Compliance Change"});
+    let outcome = courier()
+        .post_event("e-1", &endpoint, &[key(3)], &event, now())
+        .await;
+    assert!(matches!(outcome, Outcome::Accepted { .. }), "{outcome:?}");
+    let received = &web.received()[0];
+    assert_eq!(
+        serde_json::from_slice::<Value>(&received.body).unwrap(),
+        event
+    );
+    assert_eq!(
+        received.headers["webhook-signature"],
+        signature(&[key(3)], "e-1", now(), &received.body)
+    );
+}
+
+/// Takes what the courier does not, and remembers that it did.
+#[derive(Default)]
+struct Elsewhere(AtomicUsize);
+
+impl guard::deliver::Courier for Elsewhere {
+    async fn send(&self, _: &Sending) -> Result<(), SendError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_guard_hears_what_became_of_it() {
+    use guard::deliver::Courier as _;
+    let web = Web::start(
+        vec![
+            ok(),
+            Answer::Reply("429 Too Many Requests\r\nretry-after: 7", String::new()),
+            Answer::Reply("400 Bad Request", String::new()),
+            Answer::Reply("410 Gone", String::new()),
+        ],
+        None,
+    )
+    .await;
+    let dispatch = Dispatch {
+        courier: courier(),
+        elsewhere: Elsewhere::default(),
+    };
+    let address = format!("http://127.0.0.1:{}{PATH}", web.port);
+    let sending = |protocol| Sending {
+        id: "d-1".to_owned(),
+        message: Message::Notice {
+            subscription: Box::new(subscription(protocol, address.clone())),
+            notice: Box::new(notice()),
+        },
+        first_at: now(),
+        now: now(),
+    };
+    assert_eq!(dispatch.send(&sending(Protocol::Slack)).await, Ok(()));
+    let passing = dispatch.send(&sending(Protocol::Slack)).await.unwrap_err();
+    let SendError::Passing { retry_after, .. } = passing else {
+        panic!("{passing:?}");
+    };
+    assert_eq!(retry_after, Some(Duration::from_secs(7)));
+    let refused = dispatch.send(&sending(Protocol::Slack)).await.unwrap_err();
+    assert!(matches!(refused, SendError::Refused { .. }), "{refused:?}");
+    let gone = dispatch.send(&sending(Protocol::Slack)).await.unwrap_err();
+    assert!(matches!(gone, SendError::Gone { .. }), "{gone:?}");
+    assert_eq!(dispatch.elsewhere.0.load(Ordering::Relaxed), 0);
+    let event = Sending {
+        message: Message::Event {
+            target: "t".to_owned(),
+            event: Value::Null,
+        },
+        ..sending(Protocol::Slack)
+    };
+    for sending in [event, sending(Protocol::Sns)] {
+        assert_eq!(dispatch.send(&sending).await, Ok(()));
+    }
+    assert_eq!(dispatch.elsewhere.0.load(Ordering::Relaxed), 2);
+    assert_eq!(web.received().len(), 4);
 }
