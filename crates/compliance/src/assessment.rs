@@ -3,6 +3,8 @@
 use policy::bucket::Bucket;
 use policy::public::Verdict;
 
+use crate::item::{ConfigurationItem, ItemError};
+
 /// One judged bucket.
 #[derive(Clone, Debug)]
 pub struct Assessment {
@@ -34,6 +36,23 @@ pub struct Source {
 }
 
 impl Assessment {
+    /// Judges a bucket from its configuration item, about the moment that the item was taken.
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::item::bucket::bucket`]: the item is not a bucket's, or says that it is gone.
+    pub fn of_item(item: &ConfigurationItem) -> Result<Assessment, ItemError> {
+        let bucket = crate::item::bucket::bucket(item)?;
+        Ok(Assessment {
+            verdict: policy::public::judge(&bucket),
+            bucket,
+            region: Some(item.key.region.clone()),
+            id: None,
+            source: None,
+            exception: None,
+        })
+    }
+
     /// The line in the source file where a statement of the bucket policy starts, and the statement's
     /// JSON path. `None` if the policy does not stand in a file as it is.
     pub fn statement_line(&self, index: usize) -> Option<(usize, String)> {

@@ -8,6 +8,7 @@
 //! Two items of a resource differ if their [`ConfigurationItem::content_hash`] does: when and by whom
 //! they were taken does not count.
 
+pub mod account;
 pub mod bucket;
 mod comparable;
 pub mod unread;
@@ -297,7 +298,7 @@ impl ConfigurationItem {
             self.creation_time.map(millis),
             self.tags,
             self.relationships,
-            self.configuration,
+            comparable::configuration(&self.configuration),
             comparable::parts(&self.supplementary_configuration),
             comparable::portcullis(&self.portcullis),
         ]);
@@ -377,6 +378,7 @@ pub fn diff(previous: &ConfigurationItem, updated: &ConfigurationItem) -> Vec<It
         let compared = |value: Option<&Value>| {
             value.map(|value| match path.split_once('.') {
                 Some(("SupplementaryConfiguration", name)) => comparable::part(name, value),
+                Some(("Configuration", name)) => comparable::configuration_part(name, value),
                 Some(("Portcullis", _)) => comparable::portcullis(value),
                 _ => value.clone(),
             })

@@ -34,6 +34,29 @@ pub(super) fn part(name: &str, value: &Value) -> Value {
     }
 }
 
+/// The main description as it is compared.
+pub(super) fn configuration(configuration: &Value) -> Value {
+    match configuration {
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, value)| (name.clone(), configuration_part(name, value)))
+            .collect(),
+        other => other.clone(),
+    }
+}
+
+/// One member of the main description as it is compared: when a credential report was made is no
+/// change.
+pub(super) fn configuration_part(name: &str, value: &Value) -> Value {
+    let mut value = value.clone();
+    if name == super::account::REPORT
+        && let Some(report) = value.as_object_mut()
+    {
+        report.remove("generatedTime");
+    }
+    value
+}
+
 /// Our member as it is compared.
 pub(super) fn portcullis(member: &Value) -> Value {
     let mut member = documents(member);

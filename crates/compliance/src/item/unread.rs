@@ -68,6 +68,13 @@ impl ConfigurationItem {
         observed(&self.supplementary_configuration, &self.portcullis, name)
     }
 
+    /// Whether the item says itself that a part was not read.
+    pub fn is_unread(&self, name: &str) -> bool {
+        self.portcullis
+            .get("unread")
+            .is_some_and(|unread| unread.get(name).is_some())
+    }
+
     /// A part of the main description, seen likewise.
     pub fn configuration_part(&self, name: &str) -> Observed<Cow<'_, Value>> {
         match self.configuration.as_object() {

@@ -7,12 +7,12 @@ use super::describe::{self, Mechanism};
 use super::{Report, Standing, remedy};
 use crate::assessment::Assessment;
 use crate::fingerprint;
-use crate::rules::{self, ComplianceType, Evaluation, Rule};
+use crate::rules::{self, ComplianceType, Evaluation, PublicAccessRule};
 
 /// One rule's answer about one bucket.
 pub(super) struct Finding<'a> {
     pub(super) assessment: &'a Assessment,
-    pub(super) rule: &'static dyn Rule,
+    pub(super) rule: &'static dyn PublicAccessRule,
     pub(super) class: AccessClass,
     pub(super) evaluation: Evaluation,
     /// How the bucket stands; `Known` and `Excepted` accept what is found.
@@ -24,11 +24,11 @@ pub(super) fn findings<'a>(report: &Report<'a>) -> impl Iterator<Item = Finding<
     let baseline = report.baseline;
     report.assessments.iter().flat_map(move |assessment| {
         let standing = Standing::of(assessment, baseline);
-        rules::ALL.iter().map(move |rule| Finding {
+        rules::PUBLIC_ACCESS.iter().map(move |rule| Finding {
             assessment,
             rule: *rule,
             class: rule.class(),
-            evaluation: rule.evaluate(assessment),
+            evaluation: rule.assess(assessment),
             standing,
         })
     })

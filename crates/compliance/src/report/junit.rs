@@ -12,7 +12,7 @@ use crate::rules;
 pub(super) fn render(report: &Report<'_>) -> String {
     let all: Vec<Finding<'_>> = findings(report).collect();
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    let suites: Vec<Suite> = rules::ALL
+    let suites: Vec<Suite> = rules::PUBLIC_ACCESS
         .iter()
         .map(|rule| {
             let cases = all
@@ -71,7 +71,7 @@ impl Suite {
     }
 
     fn of_rule<'a>(
-        rule: &dyn rules::Rule,
+        rule: &dyn rules::PublicAccessRule,
         findings: impl Iterator<Item = &'a Finding<'a>>,
     ) -> Suite {
         let mut suite = Suite::new(rule.name());

@@ -24,7 +24,7 @@ pub(super) fn render(report: &Report<'_>) -> String {
                 "name": "Portcullis",
                 "version": report.version,
                 "semanticVersion": report.version,
-                "rules": rules::ALL.iter().map(|rule| rule_descriptor(*rule)).collect::<Vec<_>>(),
+                "rules": rules::PUBLIC_ACCESS.iter().map(|rule| rule_descriptor(*rule)).collect::<Vec<_>>(),
             }},
             "automationDetails": {"id": format!("portcullis/{}/", report.command)},
             "columnKind": "unicodeCodePoints",
@@ -43,21 +43,21 @@ fn utc(at: jiff::Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-fn rule_descriptor(rule: &dyn rules::Rule) -> Value {
+fn rule_descriptor(rule: &dyn rules::PublicAccessRule) -> Value {
     json!({
         "id": rule.identifier(),
         "name": rule.name(),
-        "shortDescription": {"text": rule.description()},
+        "shortDescription": {"text": rule.about().description},
         "fullDescription": {"text": format!(
             "{} The verdict takes bucket policy, ACL, Object Ownership and Block Public Access together, \
-             and shows a request that is allowed.", rule.description())},
+             and shows a request that is allowed.", rule.about().description)},
         "defaultConfiguration": {"level": "error"},
-        "properties": {"tags": ["security", "aws", "s3"], "security-severity": rule.severity_score()},
+        "properties": {"tags": ["security", "aws", "s3"], "security-severity": rule.about().severity.score()},
     })
 }
 
 fn result(report: &Report<'_>, finding: &Finding<'_>) -> Value {
-    let index = rules::ALL
+    let index = rules::PUBLIC_ACCESS
         .iter()
         .position(|rule| rule.identifier() == finding.rule.identifier());
     let mut result = json!({

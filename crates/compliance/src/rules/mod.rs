@@ -1,124 +1,136 @@
 //! Rules and their evaluations, in the words of AWS Config.
 //!
-//! One rule, one file: what it asks, what it reads, how it decides.
+//! One rule, one file: what it asks, what it reads, how it decides, and its tests. The reference page
+//! `docs/rules.md` is made from what the rules say of themselves.
+//!
+//! A rule never fetches: it decides on a [`Subject`], which is a recorded configuration item. What
+//! was not read is `INSUFFICIENT_DATA` with the IAM action that would read it, never a guess.
 
+mod about;
+mod account_blocks;
+mod block_settings;
+pub mod configured;
+mod denied;
+mod encrypted_volumes;
+
+mod evaluation;
+#[cfg(feature = "guard-rules")]
+mod guard_policy;
 mod public_access;
+mod required_tags;
+mod root_account_mfa_enabled;
+mod s3_account_level_public_access_blocks;
+mod s3_account_level_public_access_blocks_periodic;
+mod s3_bucket_acl_prohibited;
+mod s3_bucket_level_public_access_prohibited;
+mod s3_bucket_logging_enabled;
+
 mod s3_bucket_public_read_prohibited;
 mod s3_bucket_public_write_prohibited;
-
-use std::fmt;
+mod s3_bucket_server_side_encryption_enabled;
+mod s3_bucket_ssl_requests_only;
+mod s3_bucket_versioning_enabled;
+mod subject;
+#[cfg(test)]
+mod testing;
 
 use policy::action::AccessClass;
 
 use crate::assessment::Assessment;
 
+pub use about::{About, Parameter, ParameterKind, Parameters, Severity, Trigger};
+pub use encrypted_volumes::{EncryptedVolumes, volume_configuration};
+pub use evaluation::{Annotation, ComplianceType, Evaluation, Outcome, RuleEvaluation};
+pub use required_tags::RequiredTags;
+pub use root_account_mfa_enabled::RootAccountMfaEnabled;
+pub use s3_account_level_public_access_blocks::S3AccountLevelPublicAccessBlocks;
+pub use s3_account_level_public_access_blocks_periodic::S3AccountLevelPublicAccessBlocksPeriodic;
+pub use s3_bucket_acl_prohibited::S3BucketAclProhibited;
+pub use s3_bucket_level_public_access_prohibited::S3BucketLevelPublicAccessProhibited;
+pub use s3_bucket_logging_enabled::S3BucketLoggingEnabled;
 pub use s3_bucket_public_read_prohibited::S3BucketPublicReadProhibited;
 pub use s3_bucket_public_write_prohibited::S3BucketPublicWriteProhibited;
+pub use s3_bucket_server_side_encryption_enabled::S3BucketServerSideEncryptionEnabled;
+pub use s3_bucket_ssl_requests_only::S3BucketSslRequestsOnly;
+pub use s3_bucket_versioning_enabled::S3BucketVersioningEnabled;
+pub use subject::{Subject, evaluate_one};
 
-/// A managed rule about one bucket.
+/// A managed rule.
 pub trait Rule: Sync {
-    /// The rule's name, such as `s3-bucket-public-read-prohibited`.
-    fn name(&self) -> &'static str;
+    /// What it says of itself.
+    fn about(&self) -> &'static About;
+
+    /// Its answer about a resource of one of its types that is there. [`evaluate_one`] asks it only
+    /// for such.
+    fn decide(&self, subject: &Subject<'_>, parameters: &Parameters) -> Outcome;
+
+    /// Whether values of its parameters fit together; each is one that its kind allows. The error is a
+    /// sentence for people.
+    fn check(&self, _parameters: &Parameters) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Its name, such as `s3-bucket-public-read-prohibited`.
+    fn name(&self) -> &'static str {
+        self.about().name
+    }
+
     /// The identifier of the AWS Config managed rule that it answers like.
-    fn identifier(&self) -> &'static str;
-    /// What it asks, in a sentence.
-    fn description(&self) -> &'static str;
-    /// The class of access that it is about.
-    fn class(&self) -> AccessClass;
-    /// How severe a failure is, from 0 to 10 as CVSS counts, for tools that want a number.
-    fn severity_score(&self) -> &'static str;
-    /// The IAM actions that a reader needs for it.
-    fn reads(&self) -> &'static [&'static str];
-    /// Its answer about one bucket.
-    fn evaluate(&self, assessment: &Assessment) -> Evaluation;
+    fn identifier(&self) -> &'static str {
+        self.about().identifier
+    }
 }
 
-/// Every rule.
-pub const ALL: &[&dyn Rule] = &[
+/// A rule about public access: its answer is the verdict on one class of access.
+pub trait PublicAccessRule: Rule {
+    /// The class of access that it is about.
+    fn class(&self) -> AccessClass;
+
+    /// Its answer about a judged bucket.
+    fn assess(&self, assessment: &Assessment) -> Evaluation {
+        let outcome = public_access::decide(self.class(), assessment);
+        Evaluation {
+            identifier: self.identifier(),
+            compliance_type: outcome.compliance_type,
+            annotation: outcome.annotation,
+        }
+    }
+}
+
+/// The rules about public access, which every report shows.
+pub const PUBLIC_ACCESS: &[&dyn PublicAccessRule] = &[
     &S3BucketPublicReadProhibited,
     &S3BucketPublicWriteProhibited,
 ];
 
-/// The answers of all rules about one bucket.
+/// Every managed rule.
+pub const ALL: &[&dyn Rule] = &[
+    &S3BucketPublicReadProhibited,
+    &S3BucketPublicWriteProhibited,
+    &S3BucketLevelPublicAccessProhibited,
+    &S3AccountLevelPublicAccessBlocks,
+    &S3AccountLevelPublicAccessBlocksPeriodic,
+    &S3BucketAclProhibited,
+    &S3BucketSslRequestsOnly,
+    &S3BucketServerSideEncryptionEnabled,
+    &S3BucketVersioningEnabled,
+    &S3BucketLoggingEnabled,
+    &RequiredTags,
+    &EncryptedVolumes,
+    &RootAccountMfaEnabled,
+];
+
+/// The managed rule with an identifier.
+pub fn managed(identifier: &str) -> Option<&'static dyn Rule> {
+    ALL.iter()
+        .copied()
+        .find(|rule| rule.identifier() == identifier)
+}
+
+/// The answers of the rules about public access about one judged bucket.
 pub fn evaluate(assessment: &Assessment) -> Vec<Evaluation> {
-    ALL.iter().map(|rule| rule.evaluate(assessment)).collect()
-}
-
-/// A rule's answer about one resource.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Evaluation {
-    /// The managed rule's identifier.
-    pub identifier: &'static str,
-    /// The answer.
-    pub compliance_type: ComplianceType,
-    /// Why, unless compliant.
-    pub annotation: Option<Annotation>,
-}
-
-/// What a configured rule says about one resource.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RuleEvaluation {
-    /// The rule's configured name.
-    pub rule_name: String,
-    /// The managed rule's identifier.
-    pub identifier: String,
-    /// The answer.
-    pub compliance_type: ComplianceType,
-    /// Why, unless compliant.
-    pub annotation: Option<Annotation>,
-}
-
-/// How a resource stands to a rule (AWS Config API reference, `Evaluation`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ComplianceType {
-    /// It complies.
-    Compliant,
-    /// It does not comply.
-    NonCompliant,
-    /// The rule is not about it.
-    NotApplicable,
-    /// It could not be decided.
-    InsufficientData,
-}
-
-impl ComplianceType {
-    /// AWS Config's spelling.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ComplianceType::Compliant => "COMPLIANT",
-            ComplianceType::NonCompliant => "NON_COMPLIANT",
-            ComplianceType::NotApplicable => "NOT_APPLICABLE",
-            ComplianceType::InsufficientData => "INSUFFICIENT_DATA",
-        }
-    }
-}
-
-/// A text of at most 256 characters (AWS Config API reference, `Evaluation`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Annotation(String);
-
-impl Annotation {
-    /// The longest annotation, in characters.
-    pub const MAX: usize = 256;
-
-    /// Takes a text and cuts it where it would be too long.
-    pub fn new(text: impl Into<String>) -> Annotation {
-        let mut text = text.into();
-        if text.chars().count() > Annotation::MAX {
-            text = text.chars().take(Annotation::MAX - 1).collect();
-            text.push('…');
-        }
-        Annotation(text)
-    }
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Annotation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+    PUBLIC_ACCESS
+        .iter()
+        .map(|rule| rule.assess(assessment))
+        .collect()
 }

@@ -6,7 +6,7 @@ use policy::action::AccessClass;
 use policy::public::Answer;
 use serde::Deserialize;
 
-use super::{Annotation, ComplianceType, Evaluation};
+use super::{Outcome, Subject};
 use crate::assessment::Assessment;
 
 /// What a reader must be allowed for an exact answer.
@@ -52,12 +52,19 @@ impl ByClass {
     }
 }
 
-/// Evaluates one class of access. Non-compliant needs a witness; undecided is insufficient data.
-pub(super) fn evaluate(
-    identifier: &'static str,
-    class: AccessClass,
-    assessment: &Assessment,
-) -> Evaluation {
+/// Decides one class of access of a recorded bucket.
+pub(super) fn decide_subject(class: AccessClass, subject: &Subject<'_>) -> Outcome {
+    match subject.assessment {
+        Some(assessment) => decide(class, assessment),
+        None => match Assessment::of_item(subject.item) {
+            Ok(assessment) => decide(class, &assessment),
+            Err(wrong) => Outcome::insufficient(wrong.to_string()),
+        },
+    }
+}
+
+/// Decides one class of access. Non-compliant needs a witness; undecided is insufficient data.
+pub(super) fn decide(class: AccessClass, assessment: &Assessment) -> Outcome {
     let access = assessment.verdict.access(class);
     if access.is_open() {
         // The ACL's text stands before the policy's, without a separator: consumers rely on it.
@@ -76,39 +83,25 @@ pub(super) fn evaluate(
                 }
             });
         }
-        return Evaluation {
-            identifier,
-            compliance_type: ComplianceType::NonCompliant,
-            annotation: Some(Annotation::new(text)),
-        };
+        return Outcome::non_compliant(text);
     }
-    let reasons: Vec<&str> = [&access.policy, &access.acl, &access.access_points]
-        .into_iter()
-        .filter_map(|answer| match answer {
-            Answer::Undecided(reasons) => Some(reasons.iter().map(String::as_str)),
-            _ => None,
-        })
-        .flatten()
-        .collect();
     if access.is_undecided() {
-        return Evaluation {
-            identifier,
-            compliance_type: ComplianceType::InsufficientData,
-            annotation: Some(Annotation::new(format!(
-                "Not decided: {}",
-                reasons.join("; ")
-            ))),
-        };
+        let reasons: Vec<&str> = [&access.policy, &access.acl, &access.access_points]
+            .into_iter()
+            .filter_map(|answer| match answer {
+                Answer::Undecided(reasons) => Some(reasons.iter().map(String::as_str)),
+                _ => None,
+            })
+            .flatten()
+            .collect();
+        return Outcome::insufficient(reasons.join("; "));
     }
-    Evaluation {
-        identifier,
-        compliance_type: ComplianceType::Compliant,
-        annotation: None,
-    }
+    Outcome::compliant()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Annotation;
     use super::*;
 
     #[test]
