@@ -6,7 +6,7 @@
 //! failed by to the responder, or to a topic. All other targets get the event itself.
 
 use compliance::compliance_change::ComplianceChange;
-use compliance::pattern::EventPattern;
+use compliance::pattern::{EventPattern, RuleSet};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -39,6 +39,8 @@ pub enum RuleTarget {
 #[derive(Debug)]
 pub struct EventRules {
     rules: Vec<EventRule>,
+    /// Gives indexes into `rules`.
+    matcher: RuleSet<usize>,
 }
 
 /// What a decision makes on the bus.
@@ -53,7 +55,11 @@ pub struct Raised {
 impl EventRules {
     /// These rules.
     pub fn new(rules: Vec<EventRule>) -> EventRules {
-        EventRules { rules }
+        let patterns = rules.iter().map(|rule| rule.pattern.clone());
+        EventRules {
+            matcher: RuleSet::new(patterns.enumerate()),
+            rules,
+        }
     }
 
     /// The rules, in order.
@@ -75,9 +81,10 @@ impl EventRules {
                 let id = event_id(change, version, shape);
                 let event = write(change, &id);
                 for rule in self
-                    .rules
-                    .iter()
-                    .filter(|rule| rule.pattern.matches(&event))
+                    .matcher
+                    .matching_value(&event)
+                    .into_iter()
+                    .filter_map(|index| self.rules.get(*index))
                 {
                     for target in &rule.targets {
                         match target {
