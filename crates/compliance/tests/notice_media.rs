@@ -265,8 +265,15 @@ fn an_sns_message_fits_and_is_what_was_asked_for() {
     assert_eq!(change["detail-type"], "Config Rules Compliance Change");
     let text = notice::sns_message(&bare(NoticeKind::Test), SnsFormat::ComplianceChange);
     assert!(text.starts_with("This is a test"), "{text}");
+    let json = notice::sns_message(&harmless(NoticeKind::Opened), SnsFormat::Json);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json, notice::webhook(&harmless(NoticeKind::Opened)));
     let mut long = harmless(NoticeKind::Opened);
     long.annotation = Some("ü".repeat(400_000));
+    assert_eq!(
+        notice::sns_message(&long, SnsFormat::Json),
+        notice::sns_message(&long, SnsFormat::Text)
+    );
     let message = notice::sns_message(&long, SnsFormat::Text);
     assert!(message.len() <= notice::SNS_MESSAGE_LIMIT);
     assert!(message.ends_with("[cut: longer than SNS allows]\n"));

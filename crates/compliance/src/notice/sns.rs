@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Notice, NoticeKind, SNS_SUBJECT_LIMIT, subject, text};
+use super::{Notice, NoticeKind, SNS_SUBJECT_LIMIT, subject, text, webhook};
 use crate::item::millis;
 
 /// The most bytes of a message (Amazon SNS API reference, `Publish`, `Message`: "at most 262,144
@@ -16,21 +16,25 @@ pub enum SnsFormat {
     /// Text for people.
     #[default]
     Text,
+    /// The JSON that a webhook gets ([`webhook`]).
+    Json,
     /// Config's compliance-change event, for programs that read Config's own notifications. A notice
     /// that comes from no compliance change is text all the same.
     ComplianceChange,
 }
 
-/// The message, within the limit of SNS.
+/// The message, within the limit of SNS; a document that exceeds it becomes a text.
 pub fn sns_message(notice: &Notice, format: SnsFormat) -> String {
-    let change = notice
-        .compliance_change
-        .as_ref()
-        .filter(|_| format == SnsFormat::ComplianceChange)
-        .map(ToString::to_string)
+    let document = match format {
+        SnsFormat::Text => None,
+        SnsFormat::Json => Some(webhook(notice)),
+        SnsFormat::ComplianceChange => notice.compliance_change.clone(),
+    };
+    let mut message = document
+        .map(|document| document.to_string())
         // Half a JSON document is worth nothing.
-        .filter(|change| change.len() <= SNS_MESSAGE_LIMIT);
-    let mut message = change.unwrap_or_else(|| text(notice));
+        .filter(|document| document.len() <= SNS_MESSAGE_LIMIT)
+        .unwrap_or_else(|| text(notice));
     const CUT: &str = "\n[cut: longer than SNS allows]\n";
     if message.len() > SNS_MESSAGE_LIMIT {
         let mut end = SNS_MESSAGE_LIMIT - CUT.len();
