@@ -15,10 +15,19 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("guard", &["compliance", "policy"]),
     ("aws", &["guard", "compliance", "policy"]),
     ("courier", &["guard", "compliance"]),
+    ("store", &["guard", "compliance", "policy"]),
     ("sandbox", &["policy"]),
     (
         "portcullis",
-        &["aws", "courier", "sandbox", "guard", "compliance", "policy"],
+        &[
+            "aws",
+            "courier",
+            "store",
+            "sandbox",
+            "guard",
+            "compliance",
+            "policy",
+        ],
     ),
     // For tests only: nothing may depend on them, which the other lines say.
     ("oracle", &["policy"]),
@@ -57,6 +66,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("aws", &["aws-config", "aws-sdk-", "aws-smithy-"]),
     ("courier", &["lettre"]),
     ("sandbox", &["s3s"]),
+    ("store", &["sqlx"]),
 ];
 /// Test crates stand outside: they may name what they test with.
 const TESTS_ONLY: &[&str] = &["oracle", "differential", "faults"];

@@ -140,7 +140,8 @@ pub trait Repository: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<(), RepositoryError>> + Send;
 
-    /// When the next job of these kinds is due that nobody holds.
+    /// When the next job of these kinds can be taken up: when it is due or, while somebody holds it,
+    /// when the lease runs out.
     fn next_due(
         &self,
         kinds: &[JobKind],
@@ -186,7 +187,7 @@ pub trait Repository: Send + Sync + 'static {
     /// Writes findings back that changed without a look (acknowledged, escalated), with the notices
     /// and work that this makes, and ends the job with it if one is named. Only the members `state`,
     /// `escalation_step` and `escalated_at` are written, and only to findings that are still of the
-    /// same occurrence. The versions of their resources go up, so that a look that was decided on what
+    /// same occurrence and were not resolved meanwhile. The versions of their resources go up, so that a look that was decided on what
     /// was before is made again.
     fn update_findings(
         &self,
@@ -234,7 +235,8 @@ pub trait Repository: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<EvaluationRecord>, RepositoryError>> + Send;
 
     /// The newest item of every resource that is not deleted, and when asked for, items captured in a
-    /// span of time: what snapshots and history files hold. Page by page: ids after `after`.
+    /// span of time: what snapshots and history files hold. Page by page: what comes after the item
+    /// `after`, the last of the page before.
     fn items(
         &self,
         span: Option<(Timestamp, Timestamp)>,
@@ -344,8 +346,9 @@ pub trait Repository: Send + Sync + 'static {
     /// How many of what there are.
     fn totals(&self) -> impl Future<Output = Result<Totals, RepositoryError>> + Send;
 
-    /// Removes what is older: items that are not the newest of their resource, evaluations, events
-    /// that were seen, notices that were delivered, ended exposures, at most `limit` rows of each.
+    /// Removes what is older: items that are not the newest of their resource, evaluations that do not
+    /// hold any more, events that were seen, compliance changes, notices that no job needs, ended
+    /// exposures, at most `limit` rows of each.
     /// Returns how many rows went.
     fn retire(
         &self,

@@ -336,16 +336,18 @@ pub struct NewJob {
     pub key: String,
     /// What else is needed.
     pub payload: Value,
-    /// When. If a job of this key waits already, the earlier of both counts.
+    /// When. If a job of this key waits already, the earlier of both counts (and the later payload).
     pub due_at: Timestamp,
 }
 
 /// How a job ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Finish {
-    /// It is done; if it was asked for again meanwhile, it runs again at once.
+    /// It is done; if it was asked for again meanwhile, it runs again when that is due: a job may ask
+    /// for its own next time in the transaction that ends it.
     Done,
-    /// It is to be done again. Without an error, attempts are counted from the beginning.
+    /// It is to be done again; if it was asked for again meanwhile, at the earlier time. Without an
+    /// error, attempts are counted from the beginning.
     Again {
         /// When.
         due_at: Timestamp,

@@ -1,0 +1,171 @@
+//! Opening a store, and the sessions on it.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Pool};
+
+use crate::address::Address;
+use crate::error::{Failure, OpenError};
+use crate::schema;
+use crate::signal::Signal;
+use crate::sql::Session;
+
+/// How long somebody waits for a connection, or for another process that writes to the same file.
+const WAIT: Duration = Duration::from_secs(10);
+/// Connections that read a SQLite file at the same time.
+const READERS: u32 = 4;
+/// Connections to PostgreSQL.
+const CONNECTIONS: u32 = 10;
+/// Tries of a transaction that collides with others.
+pub(crate) const TRIES: u32 = 10;
+
+/// An open store.
+#[derive(Debug)]
+pub struct Store {
+    pools: Pools,
+    pub(crate) signal: Signal,
+}
+
+#[derive(Debug)]
+enum Pools {
+    Sqlite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+    },
+    Postgres(PgPool),
+}
+
+impl Store {
+    /// Opens the store at a path, or at a `postgres://` URL; makes it if it is not there, and brings
+    /// it up to date. A file that is made is readable by its owner only.
+    pub async fn open(url_or_path: &str) -> Result<Store, OpenError> {
+        let address = Address::parse(url_or_path)?;
+        let shown = address.to_string();
+        let (pools, signal) = match &address {
+            Address::Sqlite(path) => (sqlite(path).await?, Signal::within_process()),
+            Address::Postgres { options, .. } => {
+                let pool = postgres(options);
+                let signal = Signal::listening(pool.clone());
+                (Pools::Postgres(pool), signal)
+            }
+        };
+        let store = Store { pools, signal };
+        let session = store.write().await.map_err(|failure| OpenError::Database {
+            address: shown.clone(),
+            source: failure.into(),
+        })?;
+        schema::migrate(session, &shown).await?;
+        Ok(store)
+    }
+
+    /// Closes every connection. A store that is dropped instead loses nothing.
+    pub async fn close(&self) {
+        self.signal.stop();
+        match &self.pools {
+            Pools::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Pools::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    /// A transaction that writes.
+    pub(crate) async fn write(&self) -> Result<Session, Failure> {
+        match &self.pools {
+            Pools::Sqlite { writer, .. } => writer
+                .begin_with("BEGIN IMMEDIATE")
+                .await
+                .map(Session::SqliteWrite),
+            Pools::Postgres(pool) => pool.begin().await.map(Session::PostgresWrite),
+        }
+        .map_err(|source| Failure::sql("beginning", source))
+    }
+
+    /// A connection that reads, each statement for itself.
+    pub(crate) async fn read(&self) -> Result<Session, Failure> {
+        match &self.pools {
+            Pools::Sqlite { readers, .. } => readers.acquire().await.map(Session::SqliteRead),
+            Pools::Postgres(pool) => pool.acquire().await.map(Session::PostgresRead),
+        }
+        .map_err(|source| Failure::sql("connecting", source))
+    }
+}
+
+async fn sqlite(path: &Path) -> Result<Pools, OpenError> {
+    make_file(path).map_err(|source| OpenError::File {
+        path: path.to_owned(),
+        source,
+    })?;
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        // The write-ahead log is flushed at each commit: what was acknowledged to a queue is not sent
+        // again, so it has to survive a power failure.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(WAIT)
+        .foreign_keys(true)
+        .pragma("cache_size", "-16000")
+        .disable_statement_logging();
+    let pool = |most: u32, options: SqliteConnectOptions| -> SqlitePool {
+        let pool: Pool<sqlx::Sqlite> = SqlitePoolOptions::new()
+            .max_connections(most)
+            .acquire_timeout(WAIT)
+            // A file does not go away as a server does, and an open one costs nothing.
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_lazy_with(options);
+        pool
+    };
+    Ok(Pools::Sqlite {
+        writer: pool(1, options.clone()),
+        readers: pool(READERS, options.pragma("query_only", "ON")),
+    })
+}
+
+/// Makes the file, if it is not there, readable by its owner only; what SQLite puts beside it is like
+/// it.
+fn make_file(path: &Path) -> io::Result<()> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder
+        && !folder.exists()
+    {
+        let mut builder = DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(folder)?;
+    }
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}
+
+fn postgres(options: &PgConnectOptions) -> PgPool {
+    let options = options
+        .clone()
+        .application_name("portcullis")
+        // Nothing here takes long. A worker that hangs must not hold up the others.
+        .options([
+            ("statement_timeout", "60s"),
+            ("lock_timeout", "10s"),
+            ("idle_in_transaction_session_timeout", "60s"),
+        ])
+        .disable_statement_logging();
+    PgPoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(WAIT)
+        .connect_lazy_with(options)
+}

@@ -1,0 +1,110 @@
+//! The journal of remediations, and the stop of enforcement.
+
+use guard::journal::{Event, Record};
+use guard::repository::RepositoryError;
+use guard::state::EnforcementStop;
+use jiff::Timestamp;
+
+use crate::error::Failure;
+use crate::sql::{Query, Session, query};
+
+/// Appends a record. Only an intent says where; what follows is about the same place.
+pub(crate) async fn append(session: &mut Session, record: &Record) -> Result<(), Failure> {
+    let document = serde_json::to_string(record).map_err(|error| {
+        Failure::broken(format!("a record of the journal is not written: {error}"))
+    })?;
+    let statement = match &record.event {
+        Event::Intent { place, .. } => query(
+            "journal",
+            "INSERT INTO journal (id, recorded_at, account, bucket, record) \
+             VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(&record.id)
+        .bind(record.at)
+        .bind(&place.account)
+        .bind(&place.bucket)
+        .bind(&document),
+        _ => query(
+            "journal",
+            "INSERT INTO journal (id, recorded_at, account, bucket, record) VALUES ($1, $2, \
+             (SELECT account FROM journal WHERE id = $1 ORDER BY seq LIMIT 1), \
+             (SELECT bucket FROM journal WHERE id = $1 ORDER BY seq LIMIT 1), $3)",
+        )
+        .bind(&record.id)
+        .bind(record.at)
+        .bind(&document),
+    };
+    session.run(statement).await?;
+    Ok(())
+}
+
+pub(crate) async fn journal(
+    session: &mut Session,
+    account: Option<&str>,
+    bucket: Option<&str>,
+    since: Option<Timestamp>,
+) -> Result<Vec<Record>, Failure> {
+    let mut text = "SELECT seq, record FROM journal WHERE seq > $1".to_owned();
+    let mut next = 2;
+    for (condition, given) in [
+        ("account =", account.is_some()),
+        ("bucket =", bucket.is_some()),
+        ("recorded_at >=", since.is_some()),
+    ] {
+        if given {
+            text.push_str(&format!(" AND {condition} ${next}"));
+            next += 1;
+        }
+    }
+    text.push_str(" ORDER BY seq");
+    let mut statement = Query::composed("journal", text).bind(0_i64);
+    for value in [account, bucket].into_iter().flatten() {
+        statement = statement.bind(value);
+    }
+    if let Some(since) = since {
+        statement = statement.bind(since);
+    }
+    let rows = session.rows(statement).await?;
+    Ok(rows
+        .iter()
+        .map(|row| row.json("record"))
+        .collect::<Result<_, _>>()?)
+}
+
+pub(crate) async fn stopped(session: &mut Session) -> Result<Option<EnforcementStop>, Failure> {
+    let row = session
+        .row(query(
+            "enforcement_stop",
+            "SELECT stopped_by, stopped_at, reason FROM enforcement_stop",
+        ))
+        .await?;
+    let stop = |row: &crate::sql::Row| -> Result<EnforcementStop, RepositoryError> {
+        Ok(EnforcementStop {
+            by: row.text("stopped_by")?,
+            at: row.time("stopped_at")?,
+            reason: row.text("reason")?,
+        })
+    };
+    Ok(row.as_ref().map(stop).transpose()?)
+}
+
+pub(crate) async fn stop(
+    session: &mut Session,
+    stop: Option<&EnforcementStop>,
+) -> Result<(), Failure> {
+    let statement = match stop {
+        None => query("enforcement_stop", "DELETE FROM enforcement_stop"),
+        Some(stop) => query(
+            "enforcement_stop",
+            "INSERT INTO enforcement_stop (only, stopped_by, stopped_at, reason) \
+             VALUES (1, $1, $2, $3) ON CONFLICT (only) DO UPDATE SET \
+             stopped_by = excluded.stopped_by, stopped_at = excluded.stopped_at, \
+             reason = excluded.reason",
+        )
+        .bind(&stop.by)
+        .bind(stop.at)
+        .bind(&stop.reason),
+    };
+    session.run(statement).await?;
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! The whole port, on SQLite and on PostgreSQL: one suite, each test on a database of its own.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod suite;
+
+/// Each test of the suite, on both databases.
+macro_rules! on_both {
+    ($($module:ident: $($test:ident),+;)+) => {
+        mod sqlite {
+            $(mod $module {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    let place = crate::suite::place::Place::sqlite();
+                    crate::suite::$module::$test(&place).await;
+                    place.remove().await;
+                })+
+            })+
+        }
+
+        mod postgres {
+            $(mod $module {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                #[ignore = "needs PostgreSQL: run cargo xtask test"]
+                async fn $test() {
+                    let place = crate::suite::place::Place::postgres().await;
+                    crate::suite::$module::$test(&place).await;
+                    place.remove().await;
+                })+
+            })+
+        }
+    };
+}
+
+on_both! {
+    jobs:
+        a_job_is_one_until_it_is_done,
+        the_earlier_time_counts,
+        asked_for_while_it_runs_it_runs_again,
+        a_job_that_asks_for_itself_waits_until_then,
+        a_lease_that_ran_out_is_taken_up,
+        what_failed_is_counted_and_what_is_repeated_is_not,
+        dead_letters_are_kept_and_redriven,
+        no_job_is_given_to_two,
+        those_who_wait_hear_of_work;
+    looks:
+        a_look_is_committed_whole,
+        nothing_is_committed_on_an_older_version,
+        of_two_at_once_one_is_refused,
+        a_lost_lease_takes_the_whole_commit_with_it,
+        rules_are_counted_and_remembered,
+        a_deleted_resource_is_not_counted,
+        what_is_not_there_ends_its_events,
+        a_dropped_call_leaves_nothing;
+    events:
+        an_event_counts_once,
+        events_are_seen_then_closed,
+        events_are_listed_by_arrival,
+        hostile_texts_are_kept;
+    findings:
+        findings_are_listed_and_counted,
+        people_change_only_what_is_theirs,
+        exposures_run_and_end;
+    rest:
+        items_are_paged,
+        notices_of_a_span,
+        the_journal_knows_the_place,
+        enforcement_is_stopped_and_goes_on,
+        coverage_adds_up,
+        subscriptions_and_memories,
+        what_is_old_and_not_needed_goes;
+}
