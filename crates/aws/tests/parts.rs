@@ -199,6 +199,38 @@ async fn what_is_configured_has_configs_shape() {
 }
 
 #[tokio::test]
+async fn a_root_named_after_the_call_holds_the_same_document() {
+    for (kind, root, call, inner) in [
+        (
+            BucketPart::Versioning,
+            "VersioningConfiguration",
+            "GetBucketVersioningResponse",
+            "<Status>Enabled</Status><MfaDelete>Disabled</MfaDelete>",
+        ),
+        (
+            BucketPart::Acceleration,
+            "AccelerateConfiguration",
+            "GetBucketAccelerateConfigurationResponse",
+            "<Status>Suspended</Status>",
+        ),
+        (
+            BucketPart::Notification,
+            "NotificationConfiguration",
+            "GetBucketNotificationResponse",
+            "<TopicConfiguration><Id>t</Id><Topic>arn:aws:sns:eu-central-1:111122223333:t</Topic><Event>s3:ObjectAcl:Put</Event><Event>s3:ObjectRemoved:*</Event></TopicConfiguration><QueueConfiguration><Queue>arn:aws:sqs:eu-central-1:111122223333:q</Queue><Event>s3:ObjectAcl:Put</Event><Filter><S3Key><FilterRule><Name>prefix</Name><Value>a/</Value></FilterRule></S3Key></Filter></QueueConfiguration><CloudFunctionConfiguration><Id>f</Id><CloudFunction>arn:aws:lambda:eu-central-1:111122223333:function:f</CloudFunction><Event>s3:ObjectCreated:*</Event></CloudFunctionConfiguration><EventBridgeConfiguration/>",
+        ),
+    ] {
+        for inner in [inner, ""] {
+            let as_documented = Answer::new(200, format!("<{root}>{inner}</{root}>"));
+            let named_after_call = Answer::new(200, format!("<{call}>{inner}</{call}>"));
+            let recorded = part(kind, as_documented).await;
+            assert!(recorded.is_ok(), "{kind:?}: {recorded:?}");
+            assert_eq!(part(kind, named_after_call).await, recorded);
+        }
+    }
+}
+
+#[tokio::test]
 async fn another_document_is_not_the_part() {
     // Ceph's gateway lets a sub-resource that it does not know fall through to the listing.
     let listing = "<ListBucketResult><Name>logs</Name></ListBucketResult>";

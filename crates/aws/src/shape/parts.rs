@@ -13,6 +13,7 @@ use aws_sdk_s3::types as s3;
 use serde_json::{Map, Value, json};
 
 use super::timestamp;
+use crate::xml::Element;
 
 /// `{"tagSets": [{"tags": {…}}]}`; no tags are no configuration.
 pub(crate) fn tags(set: &[s3::Tag]) -> Option<Value> {
@@ -35,6 +36,17 @@ pub(crate) fn versioning(
         "status": status.map_or("Off", |status| status.as_str()),
         "isMfaDeleteEnabled": mfa_delete.map(|status| status.as_str() == "Enabled"),
     })
+}
+
+/// The same of the document itself.
+pub(crate) fn versioning_document(document: &Element) -> Value {
+    let status = document
+        .text_at(&["Status"])
+        .map(s3::BucketVersioningStatus::from);
+    let mfa_delete = document
+        .text_at(&["MfaDelete"])
+        .map(s3::MfaDeleteStatus::from);
+    versioning(status.as_ref(), mfa_delete.as_ref())
 }
 
 /// Both members are there, and null, while logging is off.
@@ -119,74 +131,138 @@ pub(crate) fn encryption(configuration: &s3::ServerSideEncryptionConfiguration) 
     json!({"rules": rules})
 }
 
-/// `{"configurations": {id: {…}}}`, with what each goes to.
-pub(crate) fn notification(answer: &GetBucketNotificationConfigurationOutput) -> Value {
-    let mut all = Map::new();
-    let mut add = |id: Option<&String>,
-                   kind: &str,
-                   to: (&str, &str),
-                   events: &[s3::Event],
-                   filter: Option<&s3::NotificationConfigurationFilter>| {
-        // S3 gives an id to those that have none; another store may not.
-        let id = id.filter(|id| !id.is_empty()).map_or(to.1, |id| id);
-        all.insert(
-            id.to_owned(),
-            json!({
-                "events": events.iter().map(|event| event.as_str()).collect::<Vec<_>>(),
-                "filter": filter.and_then(key_filter),
-                "objectPrefixes": [],
-                "type": kind,
-                to.0: to.1,
-            }),
-        );
-    };
-    for topic in answer.topic_configurations() {
-        add(
-            topic.id.as_ref(),
-            "TopicConfiguration",
-            ("topicARN", &topic.topic_arn),
-            &topic.events,
-            topic.filter.as_ref(),
-        );
-    }
-    for queue in answer.queue_configurations() {
-        add(
-            queue.id.as_ref(),
-            "QueueConfiguration",
-            ("queueARN", &queue.queue_arn),
-            &queue.events,
-            queue.filter.as_ref(),
-        );
-    }
-    for function in answer.lambda_function_configurations() {
-        add(
-            function.id.as_ref(),
-            "LambdaConfiguration",
-            ("functionARN", &function.lambda_function_arn),
-            &function.events,
-            function.filter.as_ref(),
-        );
-    }
-    if answer.event_bridge_configuration.is_some() {
-        all.insert("EventBridgeConfiguration".to_owned(), json!({}));
-    }
-    json!({"configurations": all})
+/// One notification: its id, its kind, the member that says where to and where that is, the events,
+/// and the rules of its filter.
+struct Notification {
+    id: Option<String>,
+    kind: &'static str,
+    to: (&'static str, String),
+    events: Vec<String>,
+    filter: Option<Vec<(Option<String>, Option<String>)>>,
 }
 
-fn key_filter(filter: &s3::NotificationConfigurationFilter) -> Option<Value> {
-    let rules: Vec<Value> = filter
-        .key
-        .as_ref()?
-        .filter_rules()
-        .iter()
-        .map(|rule| {
+/// `{"configurations": {id: {…}}}`, with what each goes to.
+fn notifications(all: Vec<Notification>, event_bridge: bool) -> Value {
+    let mut configurations = Map::new();
+    for one in all {
+        let (member, place) = one.to;
+        // S3 gives an id to those that have none; another store may not.
+        let id = one.id.filter(|id| !id.is_empty());
+        let filter = one.filter.map(|rules| {
+            let rules: Vec<Value> = rules
+                .into_iter()
+                .map(|(name, value)| json!({"name": name, "value": value}))
+                .collect();
+            json!({"s3KeyFilter": {"filterRules": rules}})
+        });
+        configurations.insert(
+            id.unwrap_or_else(|| place.clone()),
             json!({
-                "name": rule.name.as_ref().map(|name| name.as_str()),
-                "value": rule.value,
-            })
-        })
-        .collect();
-    Some(json!({"s3KeyFilter": {"filterRules": rules}}))
+                "events": one.events,
+                "filter": filter,
+                "objectPrefixes": [],
+                "type": one.kind,
+                member: place,
+            }),
+        );
+    }
+    if event_bridge {
+        configurations.insert("EventBridgeConfiguration".to_owned(), json!({}));
+    }
+    json!({"configurations": configurations})
+}
+
+/// `BucketNotificationConfiguration`.
+pub(crate) fn notification(answer: &GetBucketNotificationConfigurationOutput) -> Value {
+    let one = |id: &Option<String>,
+               kind: &'static str,
+               to: (&'static str, &String),
+               events: &[s3::Event],
+               filter: &Option<s3::NotificationConfigurationFilter>| Notification {
+        id: id.clone(),
+        kind,
+        to: (to.0, to.1.clone()),
+        events: events
+            .iter()
+            .map(|event| event.as_str().to_owned())
+            .collect(),
+        filter: filter
+            .as_ref()
+            .and_then(|filter| filter.key.as_ref())
+            .map(|key| {
+                let rules = key.filter_rules().iter();
+                rules
+                    .map(|rule| {
+                        let name = rule.name.as_ref().map(|name| name.as_str().to_owned());
+                        (name, rule.value.clone())
+                    })
+                    .collect()
+            }),
+    };
+    let topics = answer.topic_configurations().iter().map(|to| {
+        let place = ("topicARN", &to.topic_arn);
+        one(&to.id, "TopicConfiguration", place, &to.events, &to.filter)
+    });
+    let queues = answer.queue_configurations().iter().map(|to| {
+        let place = ("queueARN", &to.queue_arn);
+        one(&to.id, "QueueConfiguration", place, &to.events, &to.filter)
+    });
+    let functions = answer.lambda_function_configurations().iter().map(|to| {
+        let place = ("functionARN", &to.lambda_function_arn);
+        one(&to.id, "LambdaConfiguration", place, &to.events, &to.filter)
+    });
+    notifications(
+        topics.chain(queues).chain(functions).collect(),
+        answer.event_bridge_configuration.is_some(),
+    )
+}
+
+/// The same of the document itself.
+pub(crate) fn notification_document(document: &Element) -> Value {
+    const KINDS: [(&str, &str, &str, &str); 3] = [
+        (
+            "TopicConfiguration",
+            "Topic",
+            "TopicConfiguration",
+            "topicARN",
+        ),
+        (
+            "QueueConfiguration",
+            "Queue",
+            "QueueConfiguration",
+            "queueARN",
+        ),
+        (
+            "CloudFunctionConfiguration",
+            "CloudFunction",
+            "LambdaConfiguration",
+            "functionARN",
+        ),
+    ];
+    let mut all = Vec::new();
+    for (element, place, kind, member) in KINDS {
+        for one in document.list(&[], element) {
+            let text = |name: &str| one.text_at(&[name]).map(str::to_owned);
+            let rules = one.list(&["Filter", "S3Key"], "FilterRule").map(|rule| {
+                let text = |name: &str| rule.text_at(&[name]).map(str::to_owned);
+                (text("Name"), text("Value"))
+            });
+            all.push(Notification {
+                id: text("Id"),
+                kind,
+                to: (member, text(place).unwrap_or_default()),
+                events: one
+                    .list(&[], "Event")
+                    .map(|event| event.text.clone())
+                    .collect(),
+                filter: one
+                    .at(&["Filter", "S3Key"])
+                    .is_some()
+                    .then(|| rules.collect()),
+            });
+        }
+    }
+    notifications(all, document.child("EventBridgeConfiguration").is_some())
 }
 
 /// `BucketLifecycleConfiguration`.
@@ -406,6 +482,11 @@ pub(crate) fn cors(rules: &[s3::CorsRule]) -> Value {
 /// `{"status": null}` until somebody set it.
 pub(crate) fn acceleration(status: Option<&s3::BucketAccelerateStatus>) -> Value {
     json!({"status": status.map(|status| status.as_str())})
+}
+
+/// The same of the document itself.
+pub(crate) fn acceleration_document(document: &Element) -> Value {
+    json!({"status": document.text_at(&["Status"])})
 }
 
 /// Object Lock, and for how long new objects are kept.
