@@ -232,7 +232,7 @@ pub enum NoticeKind {
     Test,
     /// A new subscriber is asked whether they want this.
     SubscriptionConfirmation,
-    /// A subscriber has left.
+    /// A subscriber has left; the topic's others are told.
     Unsubscribed,
 }
 

@@ -33,6 +33,7 @@ pub mod repository;
 pub mod responder;
 pub mod run;
 pub mod state;
+pub mod subscribe;
 pub mod sweep;
 pub mod tell;
 pub mod watch;

@@ -286,7 +286,7 @@ pub(super) fn headline(notice: &Notice) -> String {
             topics(notice)
         ),
         NoticeKind::Unsubscribed => format!(
-            "This address does not get notices of {} any more.{}",
+            "A subscription to {} has ended.{}",
             topics(notice),
             because()
         ),
