@@ -6,7 +6,7 @@
 mod patterns;
 
 use compliance::pattern::{EventPattern, RuleSet};
-use patterns::{event, pattern, spelled_differently};
+use patterns::{event, made_for, pattern};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -95,44 +95,28 @@ proptest! {
     }
 }
 
-/// The pattern's own shape, with a value of each list where there is a plain one.
-fn made_for(pattern: &Value, elsewhere: &Value) -> Value {
-    match pattern {
-        Value::Object(members) => members
-            .iter()
-            .flat_map(|(name, value)| match (name.as_str(), value) {
-                ("$or", Value::Array(alternatives)) => {
-                    match made_for(&alternatives[0], elsewhere) {
-                        Value::Object(made) => made.into_iter().collect::<Vec<_>>(),
-                        _ => Vec::new(),
-                    }
-                }
-                (_, Value::Array(conditions)) => {
-                    vec![(name.clone(), satisfied(conditions, elsewhere))]
-                }
-                _ => vec![(name.clone(), made_for(value, elsewhere))],
-            })
-            .collect(),
-        other => other.clone(),
+/// A text that means the same, with other spaces and each string written with escapes.
+fn spelled_differently(value: &Value) -> String {
+    match value {
+        Value::String(text) => spelled_text(text),
+        Value::Array(elements) => {
+            let elements: Vec<String> = elements.iter().map(spelled_differently).collect();
+            format!("[\n{} ]", elements.join("\t,\r\n"))
+        }
+        Value::Object(members) => {
+            let members = members.iter().map(|(name, value)| {
+                format!("{} : {}", spelled_text(name), spelled_differently(value))
+            });
+            format!(" {{ {}\n}} ", members.collect::<Vec<_>>().join(" , "))
+        }
+        Value::Number(number) if number.is_i64() => format!("{number}.0"),
+        other => other.to_string(),
     }
 }
 
-fn satisfied(conditions: &[Value], elsewhere: &Value) -> Value {
-    let values = conditions.iter().map(|condition| match condition {
-        Value::Object(operator) => match operator.iter().next() {
-            Some((name, Value::String(text))) if name != "anything-but" => {
-                Value::from(text.as_str())
-            }
-            _ => json!({"other": elsewhere}),
-        },
-        plain => plain.clone(),
-    });
-    let values: Vec<Value> = values.collect();
-    if values.len() == 1 {
-        values[0].clone()
-    } else {
-        Value::from(values)
-    }
+fn spelled_text(text: &str) -> String {
+    let units = text.encode_utf16().map(|unit| format!("\\u{unit:04x}"));
+    format!("\"{}\"", units.collect::<String>())
 }
 
 /// That they agree says something only if events often match, and often do not.

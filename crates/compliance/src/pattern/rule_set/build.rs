@@ -1,4 +1,4 @@
-//! From patterns to the tables of a [`super::RuleSet`].
+//! From patterns to the [`Tables`] of a rule set.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::super::EventPattern;
 use super::super::condition::Condition;
+use super::Tables;
 use super::decide::{Branch, Decisions, Group, Node, Predicate};
 use super::names::{NONE, Names};
 use super::seen::index;
@@ -15,7 +16,7 @@ use super::values::{Fact, Values};
 type Draft = (u32, Arc<[Condition]>);
 
 /// The tables of the patterns.
-pub(super) fn tables(patterns: &[EventPattern]) -> (Names, Vec<Values>, Decisions) {
+pub(super) fn tables(patterns: &[EventPattern]) -> Tables {
     let mut names = Names::new();
     let mut fields = 0;
     let mut drafts: Vec<Draft> = Vec::new();
@@ -49,7 +50,11 @@ pub(super) fn tables(patterns: &[EventPattern]) -> (Names, Vec<Values>, Decision
     };
     order(&mut decisions, fields);
     decisions.nodes = tree(&decisions);
-    (names, values, decisions)
+    Tables {
+        names,
+        values,
+        decisions,
+    }
 }
 
 /// Gives the predicates of one field numbers in a row.

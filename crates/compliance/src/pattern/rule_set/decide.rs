@@ -94,9 +94,9 @@ impl Decisions {
                     }
                 }
             } else {
-                // Collected first: what is followed notes nothing here, but borrows.
-                let met: Vec<u32> = seen.met(group.field).collect();
-                for predicate in met {
+                let mut met = seen.met(group.field);
+                while let Some((predicate, others)) = seen.next_met(met) {
+                    met = others;
                     if let Some(next) = find(&group.direct, predicate) {
                         self.follow(next, seen, rules);
                     }

@@ -35,6 +35,11 @@ pub(super) fn consistent(decisions: &Decisions, branch: &Branch, seen: &mut Seen
     if settled(decisions, branch, seen) {
         return true;
     }
+    if seen.is_flat()
+        && let Some(consistent) = flat(decisions, branch, seen)
+    {
+        return consistent;
+    }
     sort(seen);
     let predicates = branch.predicates.iter();
     let claims: Vec<Claim> = predicates.map(|id| claim(decisions, *id, seen)).collect();
@@ -65,6 +70,30 @@ fn settled(decisions: &Decisions, branch: &Branch, seen: &Seen) -> bool {
         bound += 1;
     }
     bound <= 1
+}
+
+/// The same where no element is within another and single values decide: each array then needs an
+/// element that all its predicates share. None if values do not decide alone.
+fn flat(decisions: &Decisions, branch: &Branch, seen: &Seen) -> Option<bool> {
+    // The arrays met so far, by the elements that are left of them.
+    let mut shared: [(u32, u64); 8] = [(0, 0); 8];
+    for id in &branch.predicates {
+        if !decisions.predicates[*id as usize].is_direct() {
+            return None;
+        }
+        if seen.meets(*id).1 {
+            continue;
+        }
+        let met = seen.met_in(*id);
+        let array = seen.elements.get(met.trailing_zeros() as usize)?.array;
+        let (at, left) = shared.iter_mut().find(|(at, _)| *at == array || *at == 0)?;
+        *left = if *at == 0 { met } else { *left & met };
+        *at = array;
+        if *left == 0 {
+            return Some(false);
+        }
+    }
+    Some(true)
 }
 
 fn sort(seen: &mut Seen) {

@@ -54,6 +54,12 @@ use values::Values;
 #[derive(Debug)]
 pub struct RuleSet<Id> {
     ids: Vec<Id>,
+    tables: Tables,
+}
+
+/// What the patterns became. Matching knows no ids, so that it is compiled here and once.
+#[derive(Debug)]
+struct Tables {
     names: Names,
     /// One for each field that the names lead to.
     values: Vec<Values>,
@@ -79,13 +85,8 @@ impl<Id> RuleSet<Id> {
     /// Makes them ready. Several patterns may have the same id.
     pub fn new(patterns: impl IntoIterator<Item = (Id, EventPattern)>) -> RuleSet<Id> {
         let (ids, patterns): (Vec<Id>, Vec<EventPattern>) = patterns.into_iter().unzip();
-        let (names, values, decisions) = build::tables(&patterns);
-        RuleSet {
-            ids,
-            names,
-            values,
-            decisions,
-        }
+        let tables = build::tables(&patterns);
+        RuleSet { ids, tables }
     }
 
     /// The ids of the patterns that match an event, in the order of the patterns.
@@ -98,45 +99,20 @@ impl<Id> RuleSet<Id> {
     ///
     /// The text is no JSON object, as far as it was read.
     pub fn matching(&self, event: &str) -> Result<Vec<&Id>, EventError> {
-        self.read(|seen| match reader::read(event, self, seen) {
-            Err(reader::Stop::Dotted) => {
-                let event = serde_json::from_str(event).map_err(|error| EventError {
-                    problem: "a value is malformed",
-                    at: error.column(),
-                })?;
-                seen.begin(self);
-                walk::walk(&event, self, seen);
-                Ok(())
-            }
-            Err(reader::Stop::Malformed(error)) => Err(error),
-            Ok(()) => Ok(()),
+        SEEN.with_borrow_mut(|seen| {
+            let rules = self.tables.matching(event, seen)?;
+            Ok(self.named(rules))
         })
     }
 
     /// The ids of the patterns that match an event, in the order of the patterns. What is not an object
     /// matches nothing.
     pub fn matching_value(&self, event: &Value) -> Vec<&Id> {
-        let read = self.read(|seen| {
-            if event.is_object() {
-                walk::walk(event, self, seen);
-                Ok(())
-            } else {
-                Err(())
-            }
-        });
-        read.unwrap_or_default()
+        SEEN.with_borrow_mut(|seen| self.named(self.tables.matching_value(event, seen)))
     }
 
-    fn read<E>(&self, read: impl FnOnce(&mut Seen) -> Result<(), E>) -> Result<Vec<&Id>, E> {
-        // Taken and put back: nothing is borrowed while other code runs.
-        let mut seen = SEEN.take();
-        seen.begin(self);
-        let outcome = read(&mut seen).map(|()| {
-            let rules = self.decisions.matching(&mut seen);
-            rules.iter().map(|rule| &self.ids[*rule as usize]).collect()
-        });
-        SEEN.replace(seen);
-        outcome
+    fn named(&self, rules: &[u32]) -> Vec<&Id> {
+        rules.iter().map(|rule| &self.ids[*rule as usize]).collect()
     }
 
     /// How many patterns there are.
@@ -147,5 +123,34 @@ impl<Id> RuleSet<Id> {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
+    }
+}
+
+impl Tables {
+    /// The rules that match an event.
+    fn matching<'s>(&self, event: &str, seen: &'s mut Seen) -> Result<&'s [u32], EventError> {
+        seen.begin(self);
+        match reader::read(event, self, seen) {
+            Ok(()) => {}
+            Err(reader::Stop::Malformed(error)) => return Err(error),
+            Err(reader::Stop::Dotted) => {
+                let event = serde_json::from_str(event).map_err(|error| EventError {
+                    problem: "a value is malformed",
+                    at: error.column(),
+                })?;
+                seen.begin(self);
+                walk::walk(&event, self, seen);
+            }
+        }
+        Ok(self.decisions.matching(seen))
+    }
+
+    fn matching_value<'s>(&self, event: &Value, seen: &'s mut Seen) -> &'s [u32] {
+        if !event.is_object() {
+            return &[];
+        }
+        seen.begin(self);
+        walk::walk(event, self, seen);
+        self.decisions.matching(seen)
     }
 }

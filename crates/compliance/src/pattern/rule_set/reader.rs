@@ -9,7 +9,7 @@ use super::names::{NONE, Step};
 use super::seen::Seen;
 use super::values::Scalar;
 use super::walk::note;
-use super::{EventError, RuleSet};
+use super::{EventError, Tables};
 
 /// How deep an event may be nested where it is read: as deep as `serde_json` reads.
 const MAX_DEPTH: usize = 127;
@@ -32,7 +32,7 @@ enum Flow {
 }
 
 /// Notes the values of an event.
-pub(super) fn read<Id>(text: &str, rules: &RuleSet<Id>, seen: &mut Seen) -> Result<(), Stop> {
+pub(super) fn read(text: &str, rules: &Tables, seen: &mut Seen) -> Result<(), Stop> {
     let mut reader = Reader {
         text,
         bytes: text.as_bytes(),
@@ -49,16 +49,16 @@ pub(super) fn read<Id>(text: &str, rules: &RuleSet<Id>, seen: &mut Seen) -> Resu
     Ok(())
 }
 
-struct Reader<'a, Id> {
+struct Reader<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
     depth: usize,
-    rules: &'a RuleSet<Id>,
+    rules: &'a Tables,
     seen: &'a mut Seen,
 }
 
-impl<'a, Id> Reader<'a, Id> {
+impl<'a> Reader<'a> {
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }

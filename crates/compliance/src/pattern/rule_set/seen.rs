@@ -3,7 +3,7 @@
 //! The memory is kept from event to event. What belongs to an earlier one has an earlier generation's
 //! mark and counts for nothing, so that beginning costs nothing.
 
-use super::RuleSet;
+use super::Tables;
 use super::values::Fact;
 
 /// The notes on one event.
@@ -25,6 +25,8 @@ pub(super) struct Seen {
     pub(super) hit_within: Vec<(u32, u32)>,
     /// Whether the lists above are sorted.
     pub(super) sorted: bool,
+    /// Whether there are elements within elements.
+    nested: bool,
     /// The rules that match.
     pub(super) rules: Vec<u32>,
     /// A text without its escapes.
@@ -48,6 +50,8 @@ struct Predicate {
     generation: u32,
     /// Whether a value outside of elements met it.
     free: bool,
+    /// The first 64 elements in which values met it.
+    elements: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -86,7 +90,7 @@ pub(super) struct Element {
 
 impl Seen {
     /// Forgets the event before.
-    pub(super) fn begin<Id>(&mut self, rules: &RuleSet<Id>) {
+    pub(super) fn begin(&mut self, rules: &Tables) {
         self.generation = self.generation.wrapping_add(1);
         if self.generation == 0 {
             *self = Seen {
@@ -108,6 +112,7 @@ impl Seen {
         self.met_within.clear();
         self.hit_within.clear();
         self.sorted = false;
+        self.nested = false;
         self.rules.clear();
     }
 
@@ -137,7 +142,7 @@ impl Seen {
                 if noted.generation != self.generation {
                     *noted = Predicate {
                         generation: self.generation,
-                        free: false,
+                        ..Predicate::default()
                     };
                     let list = &mut self.fields[field as usize].met;
                     self.met.push(Met {
@@ -148,6 +153,7 @@ impl Seen {
                 }
                 noted.free |= element == 0;
                 if element != 0 {
+                    noted.elements |= 1_u64.checked_shl(element).unwrap_or(0);
                     self.met_within.push((predicate, element));
                 }
             }
@@ -174,6 +180,7 @@ impl Seen {
     /// this is not it.
     pub(super) fn open(&mut self, parent: u32, array: Option<u32>) -> u32 {
         let element = index(self.elements.len());
+        self.nested |= parent != 0;
         self.elements.push(Element {
             parent,
             array: array.unwrap_or(element),
@@ -197,19 +204,35 @@ impl Seen {
         }
     }
 
-    /// The predicates that values of a field met.
-    pub(super) fn met(&self, field: u32) -> impl Iterator<Item = u32> {
+    /// The list of the predicates that values of a field met, for [`Seen::next_met`].
+    pub(super) fn met(&self, field: u32) -> u32 {
         let noted = &self.fields[field as usize];
-        let mut next = if noted.generation == self.generation {
+        if noted.generation == self.generation {
             noted.met
         } else {
             0
-        };
-        std::iter::from_fn(move || {
-            let met = self.met.get((next as usize).checked_sub(1)?)?;
-            next = met.next;
-            Some(met.predicate)
-        })
+        }
+    }
+
+    /// The first predicate of such a list, and the rest of it.
+    pub(super) fn next_met(&self, list: u32) -> Option<(u32, u32)> {
+        let met = self.met.get((list as usize).checked_sub(1)?)?;
+        Some((met.predicate, met.next))
+    }
+
+    /// The elements in which values met a predicate, as bits; exact if [`Seen::is_flat`].
+    pub(super) fn met_in(&self, predicate: u32) -> u64 {
+        let noted = &self.predicates[predicate as usize];
+        if noted.generation == self.generation {
+            noted.elements
+        } else {
+            0
+        }
+    }
+
+    /// Whether the elements are few and none is within another.
+    pub(super) fn is_flat(&self) -> bool {
+        !self.nested && self.elements.len() <= u64::BITS as usize
     }
 
     /// Whether a value met a predicate by itself, and whether one outside of elements did.

@@ -5,22 +5,22 @@
 use serde_json::{Map, Value};
 
 use super::super::number::Number;
-use super::RuleSet;
+use super::Tables;
 use super::names::NONE;
 use super::seen::Seen;
 use super::values::Scalar;
 
 /// Notes the event's values.
-pub(super) fn walk<Id>(event: &Value, rules: &RuleSet<Id>, seen: &mut Seen) {
+pub(super) fn walk(event: &Value, rules: &Tables, seen: &mut Seen) {
     Walk { rules, seen }.value(event, 0, 0);
 }
 
-struct Walk<'a, Id> {
-    rules: &'a RuleSet<Id>,
+struct Walk<'a> {
+    rules: &'a Tables,
     seen: &'a mut Seen,
 }
 
-impl<Id> Walk<'_, Id> {
+impl Walk<'_> {
     fn value(&mut self, value: &Value, name: u32, element: u32) {
         match value {
             Value::Object(members) => self.members(members, None, name, element),
@@ -77,13 +77,7 @@ impl<Id> Walk<'_, Id> {
 }
 
 /// Notes one value of a field.
-pub(super) fn note<Id>(
-    rules: &RuleSet<Id>,
-    seen: &mut Seen,
-    field: u32,
-    element: u32,
-    scalar: &Scalar<'_>,
-) {
+pub(super) fn note(rules: &Tables, seen: &mut Seen, field: u32, element: u32, scalar: &Scalar<'_>) {
     seen.leaf(field, element);
     let mut folded = std::mem::take(&mut seen.folded);
     rules.values[field as usize].facts(scalar, &mut folded, |fact| seen.fact(fact));

@@ -6,8 +6,10 @@
 //! takes time in proportion to the text (`memchr::memmem`, two-way).
 
 use std::collections::HashMap;
+use std::ops::Range;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::automaton::Automaton;
+use aho_corasick::{Anchored, dfa, nfa};
 use memchr::memmem::Finder;
 
 use super::super::wildcard::Wildcard;
@@ -22,7 +24,7 @@ pub(super) struct Wildcards<T> {
     /// Wildcards by the piece that they end with.
     ends: Affixes<Vec<u32>>,
     /// Wildcards by a piece in the middle.
-    middles: Option<(AhoCorasick, Vec<Vec<u32>>)>,
+    middles: Option<Middles>,
     /// Wildcards without any piece.
     stars: Vec<u32>,
 }
@@ -33,6 +35,33 @@ struct Pieces {
     first: Box<str>,
     middle: Vec<Finder<'static>>,
     last: Box<str>,
+}
+
+/// Wildcards by a piece in the middle, all pieces searched for at once.
+#[derive(Debug)]
+struct Middles {
+    searcher: Searcher,
+    /// For each piece.
+    wildcards: Vec<Vec<u32>>,
+}
+
+#[derive(Debug)]
+enum Searcher {
+    /// The faster, for few pieces.
+    Small(dfa::DFA),
+    Large(nfa::contiguous::NFA),
+}
+
+/// Pieces of up to so many bytes together are searched for by the faster searcher.
+const SMALL: usize = 4096;
+
+/// How far a piece's wildcards are decided.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tried {
+    Not,
+    /// Those for which it matters where the piece stands are open.
+    Once,
+    Decided,
 }
 
 impl Pieces {
@@ -51,6 +80,16 @@ impl Pieces {
                 .collect(),
             last: last.into(),
         }
+    }
+
+    /// Whether a place leaves room for the first and the last piece.
+    fn leave(&self, place: &Range<usize>, length: usize) -> bool {
+        place.start >= self.first.len() && place.end + self.last.len() <= length
+    }
+
+    /// Whether a text starts with the first piece and ends with the last.
+    fn frame(&self, text: &str) -> bool {
+        text.starts_with(&*self.first) && text.ends_with(&*self.last)
     }
 
     /// Whether a text fits. `walked` is told how many bytes each search went over.
@@ -113,14 +152,16 @@ impl<T> Wildcards<T> {
                 }
             }
         }
-        let searcher = AhoCorasick::builder()
-            .match_kind(MatchKind::Standard)
-            .build(&pieces);
-        let (middles, untold) = match searcher {
-            Ok(searcher) if !pieces.is_empty() => (Some((searcher, middles)), vec![]),
-            Ok(_) => (None, vec![]),
-            // Too many for one searcher: then each is tried.
-            Err(_) => (None, middles.concat()),
+        let (middles, untold) = match Searcher::new(&pieces) {
+            Some(searcher) => (
+                Some(Middles {
+                    searcher,
+                    wildcards: middles,
+                }),
+                vec![],
+            ),
+            // None, or too many for one searcher: then each is tried.
+            None => (None, middles.concat()),
         };
         stars.extend(untold);
         Wildcards {
@@ -149,14 +190,68 @@ impl<T> Wildcards<T> {
         attempt(&self.stars);
         self.starts.of(text, |wildcards| attempt(wildcards));
         self.ends.of(text, |wildcards| attempt(wildcards));
-        if let Some((searcher, middles)) = &self.middles {
-            let mut found = vec![false; middles.len()];
-            for piece in searcher.find_overlapping_iter(text) {
-                let piece = piece.pattern().as_usize();
-                if !std::mem::replace(&mut found[piece], true) {
-                    attempt(&middles[piece]);
-                }
+        if let Some(middles) = &self.middles {
+            match &middles.searcher {
+                Searcher::Small(searcher) => self.within(middles, searcher, text, each),
+                Searcher::Large(searcher) => self.within(middles, searcher, text, each),
             }
+        }
+    }
+
+    /// Searches a text for the pieces in the middle, and tries their wildcards.
+    fn within<'a>(
+        &'a self,
+        middles: &Middles,
+        searcher: &impl Automaton,
+        text: &str,
+        mut each: impl FnMut(&'a T),
+    ) {
+        let Ok(mut state) = searcher.start_state(Anchored::No) else {
+            return;
+        };
+        let mut tried = vec![Tried::Not; middles.wildcards.len()];
+        for (byte, end) in text.bytes().zip(1..) {
+            state = searcher.next_state(Anchored::No, state, byte);
+            if !searcher.is_special(state) || !searcher.is_match(state) {
+                continue;
+            }
+            for at in 0..searcher.match_len(state) {
+                let piece = searcher.match_pattern(state, at);
+                let span = end - searcher.pattern_len(piece)..end;
+                let tried = &mut tried[piece.as_usize()];
+                if *tried == Tried::Decided {
+                    continue;
+                }
+                let mut open = false;
+                for at in &middles.wildcards[piece.as_usize()] {
+                    let (pieces, meaning) = &self.all[*at as usize];
+                    if pieces.middle.len() > 1 {
+                        // Searched for once, wherever the piece was seen first.
+                        if *tried == Tried::Not && pieces.fit(text, |_| ()) {
+                            each(meaning);
+                        }
+                    } else if pieces.leave(&span, text.len()) {
+                        if pieces.frame(text) {
+                            each(meaning);
+                        }
+                    } else {
+                        open = true;
+                    }
+                }
+                *tried = if open { Tried::Once } else { Tried::Decided };
+            }
+        }
+    }
+}
+
+impl Searcher {
+    fn new(pieces: &[String]) -> Option<Searcher> {
+        if pieces.is_empty() {
+            None
+        } else if pieces.iter().map(String::len).sum::<usize>() <= SMALL {
+            dfa::DFA::new(pieces).ok().map(Searcher::Small)
+        } else {
+            nfa::contiguous::NFA::new(pieces).ok().map(Searcher::Large)
         }
     }
 }
