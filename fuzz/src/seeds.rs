@@ -11,6 +11,8 @@ const CASES: [&str; 2] = [
     include_str!("../../crates/policy/tests/data/derived-cases.json"),
 ];
 
+const OPS_LOG: &str = include_str!("../../crates/compliance/tests/data/rgw-ops-log.jsonl");
+
 const EXCEPTION: &str = r#"[[exception]]
 id = "site"
 bucket = "www-*"
@@ -66,6 +68,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         "uri": "PUT /backups/k%20?acl HTTP/1.1", "http_status": "200", "trans_id": "tx1"
     });
     write("event", "logged", &logged.to_string())?;
+    write(
+        "ops_log_stream",
+        "recorded",
+        &format!("\u{7f}[{}", OPS_LOG.replace('\n', ",\n")),
+    )?;
     Ok(())
 }
 

@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("guard", &["compliance", "policy"]),
     ("aws", &["guard", "compliance", "policy"]),
     ("courier", &["guard", "compliance"]),
+    ("intake", &["guard", "compliance", "policy"]),
     ("store", &["guard", "compliance", "policy"]),
     ("sandbox", &["policy"]),
     (
@@ -22,6 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "aws",
             "courier",
+            "intake",
             "store",
             "sandbox",
             "guard",
@@ -65,6 +67,7 @@ const IMPURE: &[&str] = &[
 const EDGES: &[(&str, &[&str])] = &[
     ("aws", &["aws-config", "aws-sdk-", "aws-smithy-"]),
     ("courier", &["lettre"]),
+    ("intake", &["axum"]),
     ("sandbox", &["s3s"]),
     ("store", &["sqlx"]),
 ];

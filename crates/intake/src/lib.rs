@@ -1,0 +1,30 @@
+//! What comes in, and what is told about it.
+//!
+//! - [`queue`] polls queues of events; [`ops_log`] reads the socket of Ceph's gateway. Both hand over what
+//!   came to a [`guard::intake::EventSink`], and let it go only when it is stored.
+//! - [`sources`] knows of each source whether it is heard; [`metrics`] counts.
+//!
+//! Whatever comes is a hint and never a fact: the sink makes looks of it and nothing else.
+
+pub mod metrics;
+pub mod ops_log;
+pub mod queue;
+pub mod sources;
+
+use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
+
+/// `at` and so much later; far in the future, the end of time.
+fn later(at: Timestamp, by: Duration) -> Timestamp {
+    SignedDuration::try_from(by)
+        .ok()
+        .and_then(|by| at.checked_add(by).ok())
+        .unwrap_or(Timestamp::MAX)
+}
+
+/// How long to wait after so many failures in a row: doubled each time, up to a bound.
+fn backoff(failures: u32, first: Duration, most: Duration) -> Duration {
+    first
+        .saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(31)))
+        .min(most)
+}

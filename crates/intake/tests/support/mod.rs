@@ -1,0 +1,153 @@
+//! A sink that remembers what it got, and fails when told to.
+
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use guard::clock::ManualClock;
+use guard::intake::{Arrival, EventSink, EventSource, Form, SinkError};
+use intake::metrics::Metrics;
+use intake::sources::{SourceWatch, Sources};
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Semaphore;
+
+pub(crate) fn now() -> Timestamp {
+    "2026-01-01T00:00:00Z".parse().unwrap()
+}
+
+#[derive(Debug)]
+pub(crate) struct Sink {
+    /// What was stored, in order; gaps as `gap`.
+    pub(crate) log: Arc<Mutex<Vec<String>>>,
+    pub(crate) gaps: Mutex<Vec<(Option<Timestamp>, Timestamp)>>,
+    /// How the next calls fail.
+    pub(crate) failures: Mutex<VecDeque<SinkError>>,
+    /// Lets through as many calls as it has permits.
+    pub(crate) gate: Semaphore,
+}
+
+impl Default for Sink {
+    fn default() -> Sink {
+        Sink {
+            log: Arc::default(),
+            gaps: Mutex::default(),
+            failures: Mutex::default(),
+            gate: Semaphore::new(Semaphore::MAX_PERMITS / 2),
+        }
+    }
+}
+
+impl Sink {
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+
+    pub(crate) fn fail(&self, errors: impl IntoIterator<Item = SinkError>) {
+        self.failures.lock().unwrap().extend(errors);
+    }
+
+    fn failure(&self) -> Result<(), SinkError> {
+        match self.failures.lock().unwrap().pop_front() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+}
+
+pub(crate) fn away() -> SinkError {
+    SinkError::Unavailable {
+        detail: "no answer".to_owned(),
+    }
+}
+
+pub(crate) fn broken() -> SinkError {
+    SinkError::Broken {
+        detail: "no such table".to_owned(),
+    }
+}
+
+impl EventSink for Sink {
+    async fn arrive(&self, text: &str, _: &EventSource) -> Result<Arrival, SinkError> {
+        self.gate.acquire().await.unwrap().forget();
+        self.failure()?;
+        self.log.lock().unwrap().push(text.to_owned());
+        let rejected = text.starts_with("bad");
+        Ok(Arrival {
+            new: usize::from(!rejected),
+            rejected: if rejected { vec!["not-json"] } else { vec![] },
+            ages: if rejected {
+                vec![]
+            } else {
+                vec![SignedDuration::from_secs(3)]
+            },
+            ..Arrival::default()
+        })
+    }
+
+    async fn gap(
+        &self,
+        _: &EventSource,
+        from: Option<Timestamp>,
+        to: Timestamp,
+    ) -> Result<(), SinkError> {
+        self.failure()?;
+        self.gaps.lock().unwrap().push((from, to));
+        Ok(())
+    }
+}
+
+/// One source on a clock that the test moves.
+pub(crate) struct Bench {
+    pub(crate) sink: Arc<Sink>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) metrics: Metrics,
+    pub(crate) sources: Sources,
+    pub(crate) watch: SourceWatch,
+}
+
+impl Bench {
+    pub(crate) fn new(form: Form) -> Bench {
+        let metrics = Metrics::new("1.2.3");
+        let sources = Sources::new(metrics.clone());
+        let source = EventSource {
+            name: "source".to_owned(),
+            form,
+            account: None,
+        };
+        let watch = sources.add(source, now());
+        Bench {
+            sink: Arc::default(),
+            clock: Arc::new(ManualClock::at(now())),
+            metrics,
+            sources,
+            watch,
+        }
+    }
+
+    /// Moves the clock on until something is so.
+    pub(crate) async fn until(&self, what: &str, so: impl Fn() -> bool) {
+        let wait = async {
+            while !so() {
+                self.clock.advance(SignedDuration::from_millis(20));
+                tokio::task::yield_now().await;
+            }
+        };
+        // A hang of the test, not a measure of anything.
+        let hang = std::time::Duration::from_secs(60);
+        assert!(
+            tokio::time::timeout(hang, wait).await.is_ok(),
+            "waited in vain: {what}; {:?}",
+            self.sources.states()
+        );
+    }
+
+    /// Why the source is not heard.
+    pub(crate) fn why(&self) -> Option<String> {
+        self.sources.states()["source"].why.clone()
+    }
+
+    pub(crate) fn counts(&self, line: &str) -> bool {
+        self.metrics.text().lines().any(|found| found == line)
+    }
+}
