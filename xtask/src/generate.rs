@@ -1,4 +1,4 @@
-//! Pages that are generated from the definition of the command line.
+//! Pages that are generated from the definitions of the command line and of the rules.
 
 use std::fs;
 use std::path::Path;
@@ -7,23 +7,32 @@ use std::process::{Command, Stdio};
 use crate::install;
 use crate::process::Supervisor;
 
-/// Writes `docs/cli.md`.
+/// Writes `docs/cli.md` and `docs/rules.md`.
 pub(crate) fn reference(supervisor: &Supervisor, root: &Path) -> Result<(), String> {
-    let mut command = portcullis(root);
-    command.arg("reference").stdout(Stdio::piped());
+    let mut cli = portcullis(root);
+    cli.arg("reference");
+    page(supervisor, cli, &root.join("docs/cli.md"))?;
+    let mut rules = cargo_run(root);
+    rules.args(["--package", "compliance", "--example", "rules_page"]);
+    page(supervisor, rules, &root.join("docs/rules.md"))
+}
+
+/// Writes what a command prints.
+fn page(supervisor: &Supervisor, mut command: Command, page: &Path) -> Result<(), String> {
+    command.stdout(Stdio::piped());
     let output = supervisor
         .start(&mut command)
         .and_then(crate::process::Step::output)
-        .map_err(|error| format!("cannot run portcullis: {error}"))?;
+        .map_err(|error| format!("cannot print {}: {error}", page.display()))?;
     if !output.status.success() {
         return Err(format!(
-            "portcullis reference failed ({}): {}",
+            "printing {} failed ({}): {}",
+            page.display(),
             output.status,
             String::from_utf8_lossy(&output.stderr).trim()
         ));
     }
-    let page = root.join("docs/cli.md");
-    fs::write(&page, output.stdout).map_err(|e| format!("cannot write {}: {e}", page.display()))
+    fs::write(page, output.stdout).map_err(|e| format!("cannot write {}: {e}", page.display()))
 }
 
 /// Writes man pages to `target/man`.
@@ -35,9 +44,13 @@ pub(crate) fn man(supervisor: &Supervisor, root: &Path) -> Result<(), String> {
 }
 
 fn portcullis(root: &Path) -> Command {
-    let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
+    let mut command = cargo_run(root);
+    command.args(["--package", "portcullis", "--"]);
     command
-        .args(["run", "--quiet", "--package", "portcullis", "--"])
-        .current_dir(root);
+}
+
+fn cargo_run(root: &Path) -> Command {
+    let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
+    command.args(["run", "--quiet"]).current_dir(root);
     command
 }

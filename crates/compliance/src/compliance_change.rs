@@ -43,20 +43,28 @@ pub struct ComplianceChange {
     pub new: EvaluationResult,
 }
 
+/// The id of a rule. AWS makes it up; here it follows from the name, so that it stays the same.
+pub fn rule_id(rule_name: &str) -> String {
+    let digest = Sha256::digest(rule_name);
+    let id: String = digest
+        .iter()
+        .take(3)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("config-rule-{id}")
+}
+
+/// The ARN of a rule, which ends in its [`rule_id`].
+pub fn rule_arn(partition: &str, region: &str, account: &str, rule_name: &str) -> String {
+    let id = rule_id(rule_name);
+    format!("arn:{partition}:config:{region}:{account}:config-rule/{id}")
+}
+
 impl ComplianceChange {
-    /// The ARN of the rule. AWS makes up the last part; here it follows from the name, so that it
-    /// stays the same.
+    /// The ARN of the rule: [`rule_arn`].
     pub fn rule_arn(&self) -> String {
-        let digest = Sha256::digest(&self.rule_name);
-        let id: String = digest
-            .iter()
-            .take(3)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        format!(
-            "arn:{}:config:{}:{}:config-rule/config-rule-{id}",
-            self.partition, self.key.region, self.key.account
-        )
+        let key = &self.key;
+        rule_arn(&self.partition, &key.region, &key.account, &self.rule_name)
     }
 
     /// The event of detail type `Config Rules Compliance Change`. `id` is the envelope's.

@@ -477,3 +477,81 @@ fn a_function_is_named_by_an_arn_or_a_safe_url() {
         assert_eq!(LambdaTarget::parse(bad), None, "{bad}");
     }
 }
+
+#[test]
+fn the_reference_page_is_fresh() {
+    let written = include_str!("../../../docs/rules.md");
+    assert!(
+        compliance::rules::reference::page() == written,
+        "docs/rules.md is out of date: run `cargo xtask docs`"
+    );
+}
+
+#[test]
+fn the_examples_on_the_reference_page_are_rules() {
+    let page = compliance::rules::reference::page();
+    let examples: Vec<&str> = page
+        .split("```toml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    assert_eq!(examples.len(), 3);
+    for example in examples {
+        if cfg!(feature = "guard-rules") || !example.contains("guard = ") {
+            rules(example);
+        } else {
+            assert!(refused(example).contains("built without Guard rules"));
+        }
+    }
+}
+
+/// Consumers compare the annotation literally, or look for the four texts in it.
+#[test]
+fn annotations_serve_both_kinds_of_consumers() {
+    const TEXTS: [&str; 4] = [
+        "The S3 bucket ACL allows public read access.",
+        "The S3 bucket policy allows public read access.",
+        "The S3 bucket ACL allows public write access.",
+        "The S3 bucket policy allows public write access.",
+    ];
+    let policy = |action: &str| {
+        json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*",
+            "Action": action, "Resource": "arn:aws:s3:::r/*"}]})
+        .to_string()
+    };
+    let both_classes = ["s3:GetObject", "s3:PutObject"];
+    for (class, permission) in ["Read", "Write"].iter().enumerate() {
+        let acl = |public: bool| {
+            let grants = if public {
+                json!([{"grantee": "AllUsers", "permission": permission}])
+            } else {
+                json!([])
+            };
+            json!({"grantList": grants, "owner": {"id": "o"}}).to_string()
+        };
+        for (public_acl, public_policy) in [(true, false), (false, true), (true, true)] {
+            let mut bucket = open();
+            let parts = &mut bucket.supplementary_configuration;
+            parts.insert("AccessControlList".to_owned(), json!(acl(public_acl)));
+            let text = public_policy.then(|| policy(both_classes[class]));
+            parts.insert("BucketPolicy".to_owned(), json!({"policyText": text}));
+            let evaluations = RuleSet::default_set().on_change(&subject(&bucket));
+            let annotation = evaluations[class].annotation.as_ref().unwrap().as_str();
+            let (acl_text, policy_text) = (TEXTS[2 * class], TEXTS[2 * class + 1]);
+            // The literal consumer of the published set-up: one text, or both without a separator.
+            let literal = match (public_acl, public_policy) {
+                (true, false) => acl_text.to_owned(),
+                (false, true) => policy_text.to_owned(),
+                _ => format!("{acl_text}{policy_text}"),
+            };
+            assert_eq!(annotation, literal);
+            // The consumer by containment sees each cause, and no other.
+            let seen = TEXTS.map(|text| annotation.contains(text));
+            let mut expected = [false; 4];
+            expected[2 * class] = public_acl;
+            expected[2 * class + 1] = public_policy;
+            assert_eq!(seen, expected);
+            assert_eq!(evaluations[1 - class].annotation, None);
+        }
+    }
+}

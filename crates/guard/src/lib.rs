@@ -31,6 +31,7 @@ pub mod record;
 pub mod remediate;
 pub mod repository;
 pub mod responder;
+mod rules;
 pub mod run;
 pub mod state;
 pub mod subscribe;

@@ -16,7 +16,9 @@ mod encrypted_volumes;
 mod evaluation;
 #[cfg(feature = "guard-rules")]
 mod guard_policy;
+pub mod lambda;
 mod public_access;
+pub mod reference;
 mod required_tags;
 mod root_account_mfa_enabled;
 mod s3_account_level_public_access_blocks;

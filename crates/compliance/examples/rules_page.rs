@@ -1,0 +1,5 @@
+//! Prints docs/rules.md, for `cargo xtask docs`.
+
+fn main() {
+    print!("{}", compliance::rules::reference::page());
+}
