@@ -12,6 +12,7 @@ pub mod account;
 pub mod bucket;
 mod comparable;
 pub mod unread;
+pub mod volume;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,7 +1,6 @@
 //! EBS volumes that are attached are encrypted.
 
 use policy::observed::Observed;
-use serde_json::Value;
 
 use super::{
     About, Outcome, Parameter, ParameterKind, Parameters, Rule, Severity, Subject, Trigger,
@@ -91,41 +90,32 @@ fn names(wanted: &str, key: &str) -> bool {
     wanted == key || key.rsplit_once(":key/").is_some_and(|(_, id)| id == wanted)
 }
 
-/// The configuration of a volume as AWS Config records it, as far as the rules read it.
-///
-/// `attachments` are in EC2's shape, such as `{"instanceId": "i-1"}`.
-pub fn volume_configuration(
-    id: &str,
-    encrypted: bool,
-    kms_key_id: Option<&str>,
-    state: &str,
-    attachments: Vec<Value>,
-) -> Value {
-    serde_json::json!({
-        "volumeId": id,
-        "encrypted": encrypted,
-        "kmsKeyId": kms_key_id,
-        "state": state,
-        "attachments": attachments,
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use jiff::Timestamp;
 
     use super::*;
     use crate::item::ConfigurationItem;
-    use crate::rules::testing::{check, item, parameters, undecided_without};
+    use crate::item::volume::{self, Attachment, VolumeFacts};
+    use crate::rules::testing::{check, parameters, undecided_without};
 
     const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd";
 
     fn volume(encrypted: bool, key: Option<&str>, attached: bool) -> ConfigurationItem {
-        let mut volume = item(VOLUME);
-        let attachments = attached.then(|| json!({"instanceId": "i-1"})).into_iter();
-        volume.configuration =
-            volume_configuration("vol-1", encrypted, key, "in-use", attachments.collect());
-        volume
+        let facts = VolumeFacts {
+            id: "vol-1".to_owned(),
+            encrypted,
+            kms_key: key.map(str::to_owned),
+            attachments: vec![Attachment::default(); usize::from(attached)],
+            ..VolumeFacts::default()
+        };
+        volume::item(
+            "aws",
+            "111122223333",
+            "us-east-1",
+            &facts,
+            Timestamp::UNIX_EPOCH,
+        )
     }
 
     #[test]

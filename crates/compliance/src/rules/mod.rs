@@ -41,7 +41,7 @@ use policy::action::AccessClass;
 use crate::assessment::Assessment;
 
 pub use about::{About, Parameter, ParameterKind, Parameters, Severity, Trigger};
-pub use encrypted_volumes::{EncryptedVolumes, volume_configuration};
+pub use encrypted_volumes::EncryptedVolumes;
 pub use evaluation::{Annotation, ComplianceType, Evaluation, Outcome, RuleEvaluation};
 pub use required_tags::RequiredTags;
 pub use root_account_mfa_enabled::RootAccountMfaEnabled;
