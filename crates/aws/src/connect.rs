@@ -153,13 +153,15 @@ fn timeouts() -> TimeoutConfig {
         .build()
 }
 
-/// One connection pool for all regions and services; HTTP/1.1 or 2 as the server likes.
+/// One connection pool for all regions and services; HTTP/1.1 or 2 as the server likes. Where a name
+/// has addresses of both families and the first does not answer, the connector tries the other after
+/// 300 ms (RFC 8305; `hyper-util`'s `happy_eyeballs_timeout`).
 fn http_client() -> SharedHttpClient {
-    Builder::new()
-        .tls_provider(tls::Provider::Rustls(
-            tls::rustls_provider::CryptoMode::Ring,
-        ))
-        .build_https()
+    Builder::new().tls_provider(tls_provider()).build_https()
+}
+
+fn tls_provider() -> tls::Provider {
+    tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring)
 }
 
 pub(crate) fn check_url(url: &str) -> Result<(), Hopeless> {
@@ -255,7 +257,81 @@ pub(crate) fn is_account(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+    use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
     use super::*;
+
+    /// A name with an address of each family, as its resolver gives them.
+    #[derive(Clone, Debug)]
+    struct BothFamilies;
+
+    impl ResolveDns for BothFamilies {
+        fn resolve_dns<'a>(&'a self, _name: &'a str) -> DnsFuture<'a> {
+            DnsFuture::ready(Ok(vec![
+                Ipv6Addr::LOCALHOST.into(),
+                Ipv4Addr::LOCALHOST.into(),
+            ]))
+        }
+    }
+
+    /// Answers every request with an empty listing.
+    async fn serve(listener: TcpListener) {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let body = "<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>";
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_that_never_answers_does_not_keep_the_other_from_it() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(serve(listener));
+        // The same port of the other family takes one connection that nobody accepts, and leaves
+        // every further one without an answer.
+        let dead = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
+        let socket = TcpSocket::new_v6().unwrap();
+        socket.bind(dead).unwrap();
+        let _full = socket.listen(0).unwrap();
+        let _first = TcpStream::connect(dead).await.unwrap();
+
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(
+                Builder::new()
+                    .tls_provider(tls_provider())
+                    .build_with_resolver(BothFamilies),
+            )
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+                "AKIDEXAMPLE",
+                "not-a-secret",
+                None,
+                None,
+                "tests",
+            )))
+            .region(Region::from_static("eu-central-1"))
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts())
+            .endpoint_url(format!("http://both.test:{port}"))
+            .build();
+        let client = aws_sdk_s3::Client::new(&config);
+        tokio::select! {
+            biased;
+            connected = TcpStream::connect(dead) => unreachable!("it answers: {connected:?}"),
+            listed = client.list_buckets().send() => assert!(listed.is_ok(), "{listed:?}"),
+        }
+    }
 
     #[test]
     fn an_endpoint_must_be_a_url_without_credentials() {
