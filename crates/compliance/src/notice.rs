@@ -118,7 +118,7 @@ pub struct Notice {
     /// The ACL's public grants, one a line.
     #[serde(default)]
     pub grants: Vec<String>,
-    /// Who did it.
+    /// Who opened it.
     #[serde(default)]
     pub event: Option<WhoDidIt>,
     /// How long it is or was open.
@@ -365,7 +365,7 @@ pub enum Access {
     Write,
 }
 
-/// Who made the change, as the event tells it.
+/// Who opened it, as the event tells it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WhoDidIt {

@@ -4,11 +4,12 @@
 
 mod common;
 
-use common::notices::{HOSTILE, at, bare, harmless, hostile};
+use common::notices::{HOSTILE, at, bare, full, harmless, hostile};
 use compliance::item::ResourceKey;
 use compliance::notice::{
     self, Access, Mechanism, Notice, NoticeKind, SNS_SUBJECT_LIMIT, SnsFormat, WayIn,
 };
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn every_notice() -> impl Iterator<Item = Notice> {
@@ -20,7 +21,7 @@ fn every_notice() -> impl Iterator<Item = Notice> {
 /// Whether a character would be obeyed, or not be seen, by whoever reads it.
 fn hides(c: char) -> bool {
     (c.is_control() && c != '\n')
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[test]
@@ -409,5 +410,42 @@ fn headlines_read_as_sentences() {
                 "{headline}"
             );
         }
+    }
+}
+
+proptest! {
+    /// Whatever stands in a notice: no medium breaks, and nothing in it is more than text.
+    #[test]
+    fn any_text_stays_text(
+        which in 0..NoticeKind::ALL.len(),
+        // Everything there is, and what has a meaning somewhere.
+        text in "(\\PC|\\p{Cc}|[<>&\"'`|@*_~=.:\r\n\u{202e}\u{200b}\u{ad}\u{e0041}\u{feff}-]){0,60}",
+    ) {
+        let notice = full(NoticeKind::ALL[which], |harmless| format!("{text}{harmless}{text}"));
+        let subject = notice::subject(&notice, SNS_SUBJECT_LIMIT);
+        prop_assert!(!subject.is_empty() && subject.len() < 100);
+        prop_assert!(subject.chars().all(|c| matches!(c, ' '..='~')), "{subject}");
+        for one_line in [notice::mail_subject(&notice), notice::text(&notice).lines().next().unwrap().to_owned()] {
+            prop_assert!(!one_line.chars().any(|c| hides(c) || c == '\n'), "{one_line:?}");
+        }
+        let plain = notice::text(&notice);
+        prop_assert!(!plain.chars().any(hides), "{plain:?}");
+        let html = notice::html(&notice);
+        prop_assert!(!html.chars().any(hides), "{html:?}");
+        prop_assert_eq!(html.matches('<').count(), notice::html(&full(NoticeKind::ALL[which], str::to_owned)).matches('<').count());
+        let slack = notice::slack(&notice);
+        for block in slack["blocks"].as_array().unwrap() {
+            let written = block["text"]["text"].as_str().unwrap_or_default();
+            prop_assert!(written.chars().count() <= 3_000);
+            if block["text"]["type"] == "mrkdwn" {
+                let links = written.matches("<https://guard.example.com/").count();
+                prop_assert_eq!(written.matches('<').count(), links, "{}", written);
+            }
+        }
+        let chat = notice::chat(&notice);
+        let outside: String = chat["text"].as_str().unwrap().split('`').step_by(2).collect();
+        prop_assert!(!outside.contains(['<', '@']), "{outside}");
+        let stored = serde_json::to_string(&notice).unwrap();
+        prop_assert_eq!(serde_json::from_str::<Notice>(&stored).unwrap(), notice);
     }
 }

@@ -220,7 +220,13 @@ fn facts(notice: &Notice) -> Vec<(&'static str, String)> {
         if let Some(address) = &event.source_ip {
             who.push_str(&format!(" from {address}"));
         }
-        fact("Done by", Some(who.trim().to_owned()));
+        // The event is the one that opened it, also where it is closed by now.
+        let done = if notice.kind.is_good_news() {
+            "Opened by"
+        } else {
+            "Done by"
+        };
+        fact(done, Some(who.trim().to_owned()));
         let mut what = event.event_name.clone().unwrap_or_default();
         if let Some(at) = event.event_time {
             what.push_str(&format!(" at {}", moment(at)));

@@ -99,7 +99,12 @@ fn facts(notice: &Notice) -> Vec<(&'static str, String)> {
     }
     fact("Annotation", notice.annotation.clone());
     let by = notice.event.as_ref().and_then(|event| event.actor.clone());
-    fact("Done by", by);
+    let done = if notice.kind.is_good_news() {
+        "Opened by"
+    } else {
+        "Done by"
+    };
+    fact(done, by);
     fact("Reason", notice.reason.clone());
     let again = notice.recurrence.as_ref();
     fact(

@@ -3,6 +3,7 @@
 use super::body::{Part, parts};
 use super::{Notice, NoticeKind, Severity, words};
 use crate::report::html::page::Page;
+use crate::report::visible;
 
 /// Styles that mail readers understand: plain selectors, no variables.
 const STYLE: &str = "body{margin:0;background:#f6f5f2;color:#1d2129;font:16px/1.5 system-ui,-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif}\
@@ -30,7 +31,7 @@ pub fn html(notice: &Notice) -> String {
         .raw("</style>\n</head>\n<body>\n<main class=\"")
         .raw(look(notice))
         .raw("\">\n<h1>")
-        .text(&words::headline(notice).replace('\n', " "))
+        .text(&visible(&words::headline(notice)))
         .raw("</h1>\n");
     for part in parts(notice) {
         match part {
@@ -40,7 +41,7 @@ pub fn html(notice: &Notice) -> String {
                     page.raw("<tr><th scope=\"row\">")
                         .raw(name)
                         .raw("</th><td>")
-                        .text(&value)
+                        .text(&visible(&value))
                         .raw("</td></tr>\n");
                 }
                 page.raw("</table>\n");
@@ -52,13 +53,15 @@ pub fn html(notice: &Notice) -> String {
                     page.raw("<pre>").text(&text).raw("</pre>\n");
                 }
                 if let Some(note) = note {
-                    page.raw("<p class=\"note\">").text(&note).raw("</p>\n");
+                    page.raw("<p class=\"note\">")
+                        .text(&visible(&note))
+                        .raw("</p>\n");
                 }
             }
             Part::List { title, lines } => {
                 page.raw("<h2>").raw(title).raw("</h2>\n<ul>\n");
                 for line in lines {
-                    page.raw("<li>").text(&line).raw("</li>\n");
+                    page.raw("<li>").text(&visible(&line)).raw("</li>\n");
                 }
                 page.raw("</ul>\n");
             }

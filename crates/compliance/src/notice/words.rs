@@ -181,13 +181,7 @@ pub(super) fn headline(notice: &Notice) -> String {
             ),
             None => format!("{what} was closed, read back and verified.{}", because()),
         },
-        NoticeKind::Resolved => {
-            let by = notice.event.as_ref().and_then(|event| event.actor.as_ref());
-            match by {
-                Some(by) => format!("{what} complies again: {by} changed it.{}", because()),
-                None => format!("{what} complies again.{}", because()),
-            }
-        }
+        NoticeKind::Resolved => format!("{what} complies again.{}", because()),
         NoticeKind::RemediationFailed => {
             format!("{} The remediation FAILED.{}", open(), because())
         }
@@ -313,6 +307,7 @@ fn capitalized(text: &str) -> String {
 fn lowered(text: &str) -> String {
     match text.strip_prefix("Bucket ") {
         Some(name) => format!("bucket {name}"),
+        None if text == "Something" => "something".to_owned(),
         None => text.to_owned(),
     }
 }

@@ -84,6 +84,7 @@ mod tests {
     use compliance::item::ResourceKey;
     use compliance::notice::mail::{Envelope, mail};
     use compliance::notice::{Notice, NoticeKind};
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -175,6 +176,34 @@ mod tests {
             let wrong = written(&notice(), to).unwrap_err();
             assert!(wrong.contains("receiver"), "{wrong}");
             assert!(!wrong.contains('\n'), "{wrong}");
+        }
+    }
+
+    proptest! {
+        /// Whatever stands in a notice, the mail has the headers that it has, and is seven-bit.
+        #[test]
+        fn no_text_becomes_a_header(text in "(\\PC|\\p{Cc}|[:<>@=?.\r\n\t -]){0,200}") {
+            let mut notice = Notice {
+                policy: None,
+                ..notice()
+            };
+            let names = |text: &str| -> Vec<String> {
+                let (head, _) = text.split_once("\r\n\r\n").unwrap();
+                head.split("\r\n")
+                    .filter(|line| !line.starts_with([' ', '\t']))
+                    .map(|line| line.split_once(": ").unwrap().0.to_owned())
+                    .collect()
+            };
+            let expected = names(&written(&notice, "a@example.com").unwrap());
+            notice.key = Some(ResourceKey::bucket("111122223333", "us-east-1", &text));
+            notice.account_label = Some(text.clone());
+            notice.finding_id = Some(text.clone());
+            notice.topics = vec![text.clone()];
+            notice.annotation = Some(text);
+            let mail = written(&notice, "a@example.com").unwrap();
+            prop_assert!(mail.is_ascii());
+            prop_assert!(mail.split("\r\n").all(|line| line.len() <= 998 && !line.contains(['\r', '\n'])));
+            prop_assert_eq!(names(&mail), expected);
         }
     }
 }
