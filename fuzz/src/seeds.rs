@@ -23,6 +23,50 @@ expires = 2026-12-31
 fingerprint = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
 "#;
 
+/// Event patterns with an event that matches each.
+const PATTERNS: [(&str, &str, &str); 8] = [
+    (
+        "exact",
+        r#"{"source": ["aws.config"], "n": [300], "b": [true, null]}"#,
+        r#"{"source": "aws.config", "n": 3e2, "b": null}"#,
+    ),
+    (
+        "affixes",
+        r#"{"a": [{"prefix": "us-"}, {"suffix": {"equals-ignore-case": ".PNG"}}]}"#,
+        r#"{"a": ["x", "a.png"]}"#,
+    ),
+    (
+        "anything-but",
+        r#"{"a": [{"anything-but": {"wildcard": ["*/lib/*", "a*b*c"]}}]}"#,
+        r#"{"a": 5}"#,
+    ),
+    (
+        "numeric",
+        r#"{"a": [{"numeric": [">", -0.5, "<=", 5.0e9]}]}"#,
+        r#"{"a": 4999999999.999999}"#,
+    ),
+    (
+        "cidr",
+        r#"{"a": [{"cidr": "10.0.0.0/24"}, {"cidr": "2001:db8::/32"}]}"#,
+        r#"{"a": "2001:db8::1"}"#,
+    ),
+    (
+        "wildcard",
+        r#"{"a": [{"wildcard": "*a\\*b*\\\\c"}]}"#,
+        r#"{"a": "xa*byy\\c"}"#,
+    ),
+    (
+        "arrays",
+        r#"{"a": {"b": [1], "c": [{"exists": false}, 2], "d.e": [3]}}"#,
+        r#"{"a": [{"b": 1, "c": 1}, [{"b": [1], "d": {"e": 3}}], 7]}"#,
+    ),
+    (
+        "or",
+        r#"{"$or": [{"a": [1]}, {"b": [{"exists": false}], "$or": [{"c": [2]}, {"d": [3]}]}]}"#,
+        r#"{"d": 3}"#,
+    ),
+];
+
 fn main() -> Result<(), Box<dyn Error>> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
     let write = |target: &str, name: &str, text: &str| {
@@ -54,6 +98,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     write("exceptions", "one", EXCEPTION)?;
+    for (name, pattern, event) in PATTERNS {
+        write("pattern", name, &format!("{pattern}\n{event}"))?;
+    }
     let called = json!({
         "version": "0", "id": "7bf73129", "detail-type": "AWS API Call via CloudTrail", "source": "aws.s3",
         "account": "111122223333", "time": "2026-01-01T00:00:00Z", "region": "eu-central-1", "detail": {

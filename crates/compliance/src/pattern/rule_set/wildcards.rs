@@ -87,9 +87,16 @@ impl Pieces {
         place.start >= self.first.len() && place.end + self.last.len() <= length
     }
 
-    /// Whether a text starts with the first piece and ends with the last.
+    /// Whether a text starts with the first piece and ends with the last. The outermost bytes are
+    /// compared first: most pieces are short, and most texts differ there.
     fn frame(&self, text: &str) -> bool {
-        text.starts_with(&*self.first) && text.ends_with(&*self.last)
+        let (first, last) = (self.first.as_bytes(), self.last.as_bytes());
+        let start = first.is_empty() || first.first() == text.as_bytes().first();
+        let end = last.is_empty() || last.last() == text.as_bytes().last();
+        start
+            && end
+            && (first.len() <= 1 || text.as_bytes().starts_with(first))
+            && (last.len() <= 1 || text.as_bytes().ends_with(last))
     }
 
     /// Whether a text fits. `walked` is told how many bytes each search went over.
