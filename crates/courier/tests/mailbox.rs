@@ -112,6 +112,8 @@ async fn a_server_s_refusals_and_its_death_are_told_apart() {
     assert!(matches!(outcome, Outcome::Passing { .. }), "{outcome:?}");
     let outcome = mailer.send(&mail).await;
     assert!(matches!(outcome, Outcome::Passing { .. }), "{outcome:?}");
+    // It may still be dying.
+    mailbox.refuse().await.unwrap();
     mailbox.come_back().await.unwrap();
     let outcome = mailer.send(&mail).await;
     assert!(matches!(outcome, Outcome::Accepted { .. }), "{outcome:?}");
