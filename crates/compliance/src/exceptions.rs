@@ -24,7 +24,7 @@ use serde::Deserialize;
 use crate::assessment::Assessment;
 use crate::fingerprint;
 
-/// The exceptions of one file.
+/// The exceptions that count.
 #[derive(Clone, Debug, Default)]
 pub struct Exceptions {
     list: Vec<Exception>,
@@ -33,7 +33,7 @@ pub struct Exceptions {
 /// One exception.
 #[derive(Clone, Debug)]
 pub struct Exception {
-    /// Its id, unique in the file.
+    /// Its id, unique.
     pub id: String,
     /// The buckets: `*` and `?` are wildcards.
     pub bucket: Pattern,
@@ -71,28 +71,49 @@ pub enum ExceptionsError {
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
-    exception: Vec<Entry>,
+    exception: Vec<ExceptionEntry>,
 }
 
-#[derive(Deserialize)]
+/// An exception as a file has it; [`Exceptions::new`] checks it.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
-    id: String,
-    bucket: String,
-    account: Option<String>,
-    owner: String,
-    reason: String,
-    expires: toml::Value,
-    fingerprint: String,
+pub struct ExceptionEntry {
+    /// See [`Exception::id`].
+    pub id: String,
+    /// See [`Exception::bucket`].
+    pub bucket: String,
+    /// See [`Exception::account`].
+    pub account: Option<String>,
+    /// See [`Exception::owner`].
+    pub owner: String,
+    /// See [`Exception::reason`].
+    pub reason: String,
+    /// See [`Exception::expires`]: a date, which lasts until its end in UTC, or a time with a zone;
+    /// either as TOML's own or as a text.
+    pub expires: toml::Value,
+    /// See [`Exception::fingerprint`].
+    pub fingerprint: String,
+}
+
+impl ExceptionEntry {
+    /// The exceptions of a file, not yet checked.
+    pub fn parse(text: &str) -> Result<Vec<ExceptionEntry>, ExceptionsError> {
+        toml::from_str::<File>(text)
+            .map(|file| file.exception)
+            .map_err(|wrong| ExceptionsError::Syntax(wrong.to_string().trim_end().to_owned()))
+    }
 }
 
 impl Exceptions {
     /// Reads an exceptions file.
     pub fn parse(text: &str) -> Result<Exceptions, ExceptionsError> {
-        let file: File = toml::from_str(text)
-            .map_err(|wrong| ExceptionsError::Syntax(wrong.to_string().trim_end().to_owned()))?;
-        let mut list: Vec<Exception> = Vec::with_capacity(file.exception.len());
-        for entry in file.exception {
+        Exceptions::new(ExceptionEntry::parse(text)?)
+    }
+
+    /// Checks exceptions, from one place or from several.
+    pub fn new(entries: Vec<ExceptionEntry>) -> Result<Exceptions, ExceptionsError> {
+        let mut list: Vec<Exception> = Vec::with_capacity(entries.len());
+        for entry in entries {
             let wrong = |member, wrong: &str| ExceptionsError::Member {
                 id: entry.id.clone(),
                 member,
@@ -109,7 +130,7 @@ impl Exceptions {
                 }
             }
             if list.iter().any(|before| before.id == entry.id) {
-                return Err(wrong("id", "stands twice in the file"));
+                return Err(wrong("id", "stands there twice"));
             }
             let digits = entry.fingerprint.strip_prefix("sha256:");
             if !digits.is_some_and(|d| d.len() == 64 && d.bytes().all(|b| b.is_ascii_hexdigit())) {
@@ -138,7 +159,7 @@ impl Exceptions {
         Ok(Exceptions { list })
     }
 
-    /// The exceptions, in the order of the file.
+    /// The exceptions, in their order.
     pub fn iter(&self) -> impl Iterator<Item = &Exception> {
         self.list.iter()
     }

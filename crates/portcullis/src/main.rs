@@ -1,6 +1,8 @@
 //! The Portcullis executable: one binary, one subcommand a job.
 
 mod check;
+#[expect(dead_code, reason = "`serve` reads the rest")]
+mod config;
 mod demo;
 mod deploy;
 mod exit;
@@ -39,6 +41,8 @@ enum Command {
     Undo(undo::UndoArgs),
     /// Watch open buckets being found and closed on an embedded S3 server. Nothing to configure.
     Demo(demo::DemoArgs),
+    /// Check the configuration file of the guard, print an example or its schema.
+    Config(config::command::ConfigArgs),
     /// Print what is needed to run Portcullis on a real account.
     Deploy(deploy::DeployArgs),
     /// Print a script that makes a shell complete commands and options.
@@ -60,6 +64,7 @@ fn main() -> std::process::ExitCode {
         Command::Fix(args) => fix::run(&args),
         Command::Undo(args) => undo::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Config(args) => config::command::run(&args),
         Command::Deploy(args) => deploy::run(&args),
         Command::Completions(args) => reference::completions(&args, Cli::command()),
         Command::Man(args) => reference::man(&args, Cli::command()),

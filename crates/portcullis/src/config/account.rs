@@ -1,0 +1,128 @@
+//! `[[account]]`, `[recorder]`, `[delivery-channel]`: what is watched, and what is kept of it.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::value::{Part, Period, ResourceType, SecretRef, Text, Wildcard};
+
+/// One account whose buckets are watched: of AWS, or an S3-compatible store.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Account {
+    /// The account's twelve digits. For an S3-compatible store, whose accounts have no number, any
+    /// name.
+    pub(crate) id: String,
+    /// What people call it, in notices and on screens. [default: the id]
+    #[serde(default)]
+    pub(crate) label: Option<String>,
+    /// The profile of the AWS configuration files whose credentials read it. [default: the standard
+    /// chain of credentials]
+    #[serde(default)]
+    pub(crate) profile: Option<String>,
+    /// A role to read it with, which is assumed with those credentials.
+    #[serde(default)]
+    pub(crate) role_arn: Option<String>,
+    /// The external id that the roles' trust policies ask for.
+    #[serde(default)]
+    pub(crate) external_id: Option<Text>,
+    /// A second role, which writes when the responder closes a bucket. [default: the one that reads]
+    #[serde(default)]
+    pub(crate) enforcement_role_arn: Option<String>,
+    /// The endpoint of an S3-compatible store. [default: AWS's]
+    #[serde(default)]
+    pub(crate) endpoint_url: Option<String>,
+    /// An access key's id, instead of a profile.
+    #[serde(default)]
+    pub(crate) access_key_id: Option<Text>,
+    /// Where its secret is.
+    #[serde(default)]
+    pub(crate) secret_access_key: Option<SecretRef>,
+    /// Where its session token is, if it is a temporary one.
+    #[serde(default)]
+    pub(crate) session_token: Option<SecretRef>,
+    /// The region to begin with; buckets of other regions are found all the same.
+    #[serde(default)]
+    pub(crate) region: Option<String>,
+    /// Never more calls a second than this. [default: as many as it answers without throttling]
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub(crate) calls_per_second: Option<u32>,
+}
+
+impl Account {
+    /// What people call it.
+    pub(crate) fn label(&self) -> &str {
+        self.label.as_deref().unwrap_or(&self.id)
+    }
+
+    /// Whether this is its id or its label.
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        self.id == name || self.label.as_deref() == Some(name)
+    }
+}
+
+/// What is recorded, and how often it is gone through.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(crate) struct Recorder {
+    /// The resource types that are recorded. [default: all]
+    pub(crate) types: Option<Vec<ResourceType>>,
+    /// Only buckets that one of these names. [default: all]
+    pub(crate) buckets: Vec<Wildcard>,
+    /// And not those that one of these names. They are not watched at all.
+    pub(crate) exclude_buckets: Vec<Wildcard>,
+    /// The parts of a bucket that are recorded beside what decides who has access. [default: all]
+    pub(crate) parts: Option<Vec<Part>>,
+    /// How often each account is gone through for its verdicts, whatever events come.
+    pub(crate) sweep_interval: Period,
+    /// How often everything of every bucket is recorded.
+    pub(crate) record_interval: Period,
+    /// How many buckets of one account a sweep asks about at the same time.
+    #[schemars(range(min = 1, max = 1024))]
+    pub(crate) concurrency: u16,
+}
+
+impl Default for Recorder {
+    fn default() -> Recorder {
+        Recorder {
+            types: None,
+            buckets: Vec::new(),
+            exclude_buckets: Vec::new(),
+            parts: None,
+            sweep_interval: Period::seconds(15 * 60),
+            record_interval: Period::seconds(24 * 60 * 60),
+            concurrency: 32,
+        }
+    }
+}
+
+/// History and snapshots in an S3 bucket, in AWS Config's layout.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct DeliveryChannel {
+    /// The bucket.
+    pub(crate) bucket: String,
+    /// What the names of the files begin with, before `AWSLogs`.
+    #[serde(default)]
+    pub(crate) prefix: Option<String>,
+    /// The account whose credentials write there, by id or label. [default: the first]
+    #[serde(default)]
+    pub(crate) account: Option<String>,
+    /// How often a snapshot of everything is delivered.
+    #[serde(default = "a_day")]
+    pub(crate) snapshot_interval: Period,
+    /// How often what changed is delivered.
+    #[serde(default = "six_hours")]
+    pub(crate) history_interval: Period,
+    /// A target that gets each change and each delivery, as AWS Config's topic does.
+    #[serde(default)]
+    pub(crate) topic: Option<String>,
+}
+
+fn a_day() -> Period {
+    Period::seconds(24 * 60 * 60)
+}
+
+fn six_hours() -> Period {
+    Period::seconds(6 * 60 * 60)
+}
