@@ -100,7 +100,13 @@ impl From<Failure> for RepositoryError {
         match failure {
             Failure::Ours(error) => error,
             Failure::Sql { about, source } => {
-                let detail = format!("{about}: {source}");
+                let detail = match &source {
+                    // What stands behind it was not told, so this says where to look.
+                    sqlx::Error::PoolTimedOut => {
+                        format!("{about}: no connection in time: the database is down or too busy")
+                    }
+                    source => format!("{about}: {source}"),
+                };
                 if is_passing(&source) {
                     RepositoryError::Unavailable { detail }
                 } else {

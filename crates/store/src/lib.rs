@@ -27,9 +27,12 @@ mod retention;
 mod schema;
 mod signal;
 mod sql;
+mod tables;
 mod tally;
 mod totals;
+mod transfer;
 mod watch;
 
 pub use error::OpenError;
 pub use open::Store;
+pub use transfer::TransferError;

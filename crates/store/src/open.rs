@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use guard::repository::RepositoryError;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
@@ -19,6 +20,10 @@ use crate::sql::Session;
 
 /// How long somebody waits for a connection, or for another process that writes to the same file.
 const WAIT: Duration = Duration::from_secs(10);
+/// How long somebody waits for a connection to PostgreSQL.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long one call may take on PostgreSQL: nothing here takes long, but a network can be silent.
+const LONGEST_CALL: Duration = Duration::from_secs(90);
 /// Connections that read a SQLite file at the same time.
 const READERS: u32 = 4;
 /// Connections to PostgreSQL.
@@ -83,8 +88,40 @@ impl Store {
             Pools::Sqlite { writer, .. } => writer
                 .begin_with("BEGIN IMMEDIATE")
                 .await
-                .map(Session::SqliteWrite),
-            Pools::Postgres(pool) => pool.begin().await.map(Session::PostgresWrite),
+                .map(Session::SqliteTransaction),
+            Pools::Postgres(pool) => pool.begin().await.map(Session::PostgresTransaction),
+        }
+        .map_err(|source| Failure::sql("beginning", source))
+    }
+
+    /// Gives up on a call that takes too long. A file does not fall silent.
+    pub(crate) async fn limited<T>(
+        &self,
+        call: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        match &self.pools {
+            Pools::Sqlite { .. } => call.await,
+            Pools::Postgres(_) => tokio::time::timeout(LONGEST_CALL, call)
+                .await
+                .unwrap_or_else(|_| {
+                    Err(Failure::Ours(RepositoryError::Unavailable {
+                        detail: format!(
+                            "PostgreSQL did not answer within {} s",
+                            LONGEST_CALL.as_secs()
+                        ),
+                    }))
+                }),
+        }
+    }
+
+    /// A transaction that reads the store as it is now, however long that takes.
+    pub(crate) async fn snapshot(&self) -> Result<Session, Failure> {
+        match &self.pools {
+            Pools::Sqlite { readers, .. } => readers.begin().await.map(Session::SqliteTransaction),
+            Pools::Postgres(pool) => pool
+                .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                .await
+                .map(Session::PostgresTransaction),
         }
         .map_err(|source| Failure::sql("beginning", source))
     }
@@ -92,8 +129,8 @@ impl Store {
     /// A connection that reads, each statement for itself.
     pub(crate) async fn read(&self) -> Result<Session, Failure> {
         match &self.pools {
-            Pools::Sqlite { readers, .. } => readers.acquire().await.map(Session::SqliteRead),
-            Pools::Postgres(pool) => pool.acquire().await.map(Session::PostgresRead),
+            Pools::Sqlite { readers, .. } => readers.acquire().await.map(Session::Sqlite),
+            Pools::Postgres(pool) => pool.acquire().await.map(Session::Postgres),
         }
         .map_err(|source| Failure::sql("connecting", source))
     }
@@ -166,6 +203,6 @@ fn postgres(options: &PgConnectOptions) -> PgPool {
         .disable_statement_logging();
     PgPoolOptions::new()
         .max_connections(CONNECTIONS)
-        .acquire_timeout(WAIT)
+        .acquire_timeout(CONNECT)
         .connect_lazy_with(options)
 }

@@ -26,14 +26,15 @@ macro_rules! write {
     ($store:expr, |$session:ident| $body:expr) => {{
         let mut tries = 0;
         loop {
-            let tried: Result<_, Failure> = async {
-                let mut session = $store.write().await?;
-                let $session = &mut session;
-                let result = $body.await?;
-                session.commit().await?;
-                Ok(result)
-            }
-            .await;
+            let tried: Result<_, Failure> = $store
+                .limited(async {
+                    let mut session = $store.write().await?;
+                    let $session = &mut session;
+                    let result = $body.await?;
+                    session.commit().await?;
+                    Ok(result)
+                })
+                .await;
             tries += 1;
             match tried {
                 Err(failure) if failure.is_collision() && tries < TRIES => {}
@@ -46,13 +47,14 @@ macro_rules! write {
 /// One connection that reads.
 macro_rules! read {
     ($store:expr, |$session:ident| $body:expr) => {
-        async {
-            let mut session = $store.read().await?;
-            let $session = &mut session;
-            $body.await
-        }
-        .await
-        .map_err(|failure: Failure| RepositoryError::from(failure))
+        $store
+            .limited(async {
+                let mut session = $store.read().await?;
+                let $session = &mut session;
+                $body.await
+            })
+            .await
+            .map_err(RepositoryError::from)
     };
 }
 

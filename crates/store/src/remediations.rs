@@ -96,8 +96,8 @@ pub(crate) async fn stop(
         None => query("enforcement_stop", "DELETE FROM enforcement_stop"),
         Some(stop) => query(
             "enforcement_stop",
-            "INSERT INTO enforcement_stop (only, stopped_by, stopped_at, reason) \
-             VALUES (1, $1, $2, $3) ON CONFLICT (only) DO UPDATE SET \
+            "INSERT INTO enforcement_stop (id, stopped_by, stopped_at, reason) \
+             VALUES (1, $1, $2, $3) ON CONFLICT (id) DO UPDATE SET \
              stopped_by = excluded.stopped_by, stopped_at = excluded.stopped_at, \
              reason = excluded.reason",
         )

@@ -14,6 +14,11 @@ const MIGRATIONS: &[&str] = &[include_str!("schema/0001.sql")];
 /// is any, the same in every process. SQLite's transaction that writes is the only one that does.
 const LOCK: &str = "SELECT CAST(pg_advisory_xact_lock(7236210973104) AS TEXT) AS held";
 
+/// The newest version that is known here.
+pub(crate) fn newest() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
 /// Brings an open database up to date, or says why not. `session` writes, and is committed.
 pub(crate) async fn migrate(session: Session, address: &str) -> Result<(), OpenError> {
     migrate_to(session, address, MIGRATIONS).await

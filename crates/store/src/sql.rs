@@ -201,6 +201,11 @@ pub(crate) struct Row {
 }
 
 impl Row {
+    /// Every column with its cell, in the statement's order.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = (&str, &Cell)> {
+        self.names.iter().map(String::as_str).zip(&self.cells)
+    }
+
     pub(crate) fn cell(&self, column: &str) -> Result<&Cell, RepositoryError> {
         self.names
             .iter()
@@ -299,27 +304,27 @@ impl Row {
 /// A connection that statements go to.
 #[derive(Debug)]
 pub(crate) enum Session {
-    /// Writes; dropped without [`Session::commit`], nothing was done.
-    SqliteWrite(Transaction<'static, Sqlite>),
-    SqliteRead(PoolConnection<Sqlite>),
-    PostgresWrite(Transaction<'static, Postgres>),
-    PostgresRead(PoolConnection<Postgres>),
+    /// Dropped without [`Session::commit`], nothing was done.
+    SqliteTransaction(Transaction<'static, Sqlite>),
+    Sqlite(PoolConnection<Sqlite>),
+    PostgresTransaction(Transaction<'static, Postgres>),
+    Postgres(PoolConnection<Postgres>),
 }
 
 impl Session {
     pub(crate) fn dialect(&self) -> Dialect {
         match self {
-            Session::SqliteWrite(_) | Session::SqliteRead(_) => Dialect::Sqlite,
-            Session::PostgresWrite(_) | Session::PostgresRead(_) => Dialect::Postgres,
+            Session::SqliteTransaction(_) | Session::Sqlite(_) => Dialect::Sqlite,
+            Session::PostgresTransaction(_) | Session::Postgres(_) => Dialect::Postgres,
         }
     }
 
     /// Makes what was written last.
     pub(crate) async fn commit(self) -> Result<(), Failure> {
         match self {
-            Session::SqliteWrite(transaction) => transaction.commit().await,
-            Session::PostgresWrite(transaction) => transaction.commit().await,
-            Session::SqliteRead(_) | Session::PostgresRead(_) => Ok(()),
+            Session::SqliteTransaction(transaction) => transaction.commit().await,
+            Session::PostgresTransaction(transaction) => transaction.commit().await,
+            Session::Sqlite(_) | Session::Postgres(_) => Ok(()),
         }
         .map_err(|source| Failure::sql("committing", source))
     }
@@ -328,19 +333,19 @@ impl Session {
     pub(crate) async fn run(&mut self, query: Query) -> Result<u64, Failure> {
         let failed = |source| Failure::sql(query.table, source);
         match self {
-            Session::SqliteWrite(to) => sqlx::query_with(query.text, sqlite(query.args)?)
+            Session::SqliteTransaction(to) => sqlx::query_with(query.text, sqlite(query.args)?)
                 .execute(&mut **to)
                 .await
                 .map(|done| done.rows_affected()),
-            Session::SqliteRead(to) => sqlx::query_with(query.text, sqlite(query.args)?)
+            Session::Sqlite(to) => sqlx::query_with(query.text, sqlite(query.args)?)
                 .execute(&mut **to)
                 .await
                 .map(|done| done.rows_affected()),
-            Session::PostgresWrite(to) => sqlx::query_with(query.text, postgres(query.args)?)
+            Session::PostgresTransaction(to) => sqlx::query_with(query.text, postgres(query.args)?)
                 .execute(&mut **to)
                 .await
                 .map(|done| done.rows_affected()),
-            Session::PostgresRead(to) => sqlx::query_with(query.text, postgres(query.args)?)
+            Session::Postgres(to) => sqlx::query_with(query.text, postgres(query.args)?)
                 .execute(&mut **to)
                 .await
                 .map(|done| done.rows_affected()),
@@ -353,28 +358,28 @@ impl Session {
         let table = query.table;
         let failed = |source| Failure::sql(table, source);
         match self {
-            Session::SqliteWrite(to) => sqlite_rows(
+            Session::SqliteTransaction(to) => sqlite_rows(
                 table,
                 &sqlx::query_with(query.text, sqlite(query.args)?)
                     .fetch_all(&mut **to)
                     .await
                     .map_err(failed)?,
             ),
-            Session::SqliteRead(to) => sqlite_rows(
+            Session::Sqlite(to) => sqlite_rows(
                 table,
                 &sqlx::query_with(query.text, sqlite(query.args)?)
                     .fetch_all(&mut **to)
                     .await
                     .map_err(failed)?,
             ),
-            Session::PostgresWrite(to) => postgres_rows(
+            Session::PostgresTransaction(to) => postgres_rows(
                 table,
                 &sqlx::query_with(query.text, postgres(query.args)?)
                     .fetch_all(&mut **to)
                     .await
                     .map_err(failed)?,
             ),
-            Session::PostgresRead(to) => postgres_rows(
+            Session::Postgres(to) => postgres_rows(
                 table,
                 &sqlx::query_with(query.text, postgres(query.args)?)
                     .fetch_all(&mut **to)

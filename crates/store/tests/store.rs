@@ -74,4 +74,7 @@ on_both! {
         coverage_adds_up,
         subscriptions_and_memories,
         what_is_old_and_not_needed_goes;
+    transfer:
+        an_export_goes_round,
+        an_import_is_whole_or_not_at_all;
 }

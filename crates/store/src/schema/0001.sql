@@ -209,7 +209,7 @@ CREATE TABLE subscriptions (
 
 -- One row while enforcement is stopped.
 CREATE TABLE enforcement_stop (
-    only BIGINT PRIMARY KEY CHECK (only = 1),
+    id BIGINT PRIMARY KEY CHECK (id = 1),
     stopped_by TEXT NOT NULL,
     stopped_at BIGINT NOT NULL,
     reason TEXT NOT NULL

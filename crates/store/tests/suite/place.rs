@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sqlx::{Connection, Executor, PgConnection};
-use store::Store;
 
 /// Where the private PostgreSQL is that tests make their databases on.
 pub(crate) const SERVER: &str = "PORTCULLIS_TEST_POSTGRES";
@@ -26,7 +25,10 @@ fn unique() -> String {
 
 impl Place {
     pub(crate) fn sqlite() -> Place {
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(unique());
+        // Set for integration tests only.
+        let below =
+            option_env!("CARGO_TARGET_TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from);
+        let folder = below.join(unique());
         let _ = std::fs::remove_dir_all(&folder);
         Place::Sqlite { folder }
     }
@@ -55,11 +57,6 @@ impl Place {
                 format!("{host}/{name}{parameters}")
             }
         }
-    }
-
-    /// Opens it: once more, where it was opened before.
-    pub(crate) async fn open(&self) -> Store {
-        Store::open(&self.address()).await.unwrap()
     }
 
     pub(crate) async fn remove(&self) {
