@@ -15,6 +15,8 @@
 mod address;
 mod error;
 mod events;
+#[cfg(test)]
+mod faults;
 mod findings;
 mod jobs;
 mod look;
@@ -29,6 +31,8 @@ mod signal;
 mod sql;
 mod tables;
 mod tally;
+#[cfg(test)]
+mod testing;
 mod totals;
 mod transfer;
 mod watch;

@@ -10,7 +10,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Pool};
+use sqlx::{ConnectOptions, Connection, Pool};
 
 use crate::address::Address;
 use crate::error::{Failure, OpenError};
@@ -54,20 +54,36 @@ impl Store {
         let address = Address::parse(url_or_path)?;
         let shown = address.to_string();
         let (pools, signal) = match &address {
-            Address::Sqlite(path) => (sqlite(path).await?, Signal::within_process()),
+            Address::Sqlite(path) => (sqlite(path, &[])?, Signal::within_process()),
             Address::Postgres { options, .. } => {
                 let pool = postgres(options);
                 let signal = Signal::listening(pool.clone());
                 (Pools::Postgres(pool), signal)
             }
         };
-        let store = Store { pools, signal };
-        let session = store.write().await.map_err(|failure| OpenError::Database {
+        Store { pools, signal }.migrated(shown).await
+    }
+
+    /// A store on a file, with further settings of SQLite's.
+    #[cfg(test)]
+    pub(crate) async fn with_pragmas(
+        path: &Path,
+        pragmas: &[(&'static str, &'static str)],
+    ) -> Result<Store, OpenError> {
+        let store = Store {
+            pools: sqlite(path, pragmas)?,
+            signal: Signal::within_process(),
+        };
+        store.migrated(path.display().to_string()).await
+    }
+
+    async fn migrated(self, shown: String) -> Result<Store, OpenError> {
+        let session = self.write().await.map_err(|failure| OpenError::Database {
             address: shown.clone(),
             source: failure.into(),
         })?;
         schema::migrate(session, &shown).await?;
-        Ok(store)
+        Ok(self)
     }
 
     /// Closes every connection. A store that is dropped instead loses nothing.
@@ -136,12 +152,12 @@ impl Store {
     }
 }
 
-async fn sqlite(path: &Path) -> Result<Pools, OpenError> {
+fn sqlite(path: &Path, pragmas: &[(&'static str, &'static str)]) -> Result<Pools, OpenError> {
     make_file(path).map_err(|source| OpenError::File {
         path: path.to_owned(),
         source,
     })?;
-    let options = SqliteConnectOptions::new()
+    let mut options = SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)
         // The write-ahead log is flushed at each commit: what was acknowledged to a queue is not sent
@@ -151,6 +167,9 @@ async fn sqlite(path: &Path) -> Result<Pools, OpenError> {
         .foreign_keys(true)
         .pragma("cache_size", "-16000")
         .disable_statement_logging();
+    for (name, value) in pragmas {
+        options = options.pragma(*name, *value);
+    }
     let pool = |most: u32, options: SqliteConnectOptions| -> SqlitePool {
         let pool: Pool<sqlx::Sqlite> = SqlitePoolOptions::new()
             .max_connections(most)
@@ -159,6 +178,15 @@ async fn sqlite(path: &Path) -> Result<Pools, OpenError> {
             .test_before_acquire(false)
             .idle_timeout(None)
             .max_lifetime(None)
+            // When the disk is full, SQLite takes a transaction back by itself; sqlx asks for that
+            // once more, is refused, and believes ever after that one is open (0.9.0). Such a
+            // connection is not used again. The ping waits until sqlx has asked.
+            .after_release(|connection, _| {
+                Box::pin(async move {
+                    connection.ping().await?;
+                    Ok(!connection.is_in_transaction())
+                })
+            })
             .connect_lazy_with(options);
         pool
     };

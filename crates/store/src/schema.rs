@@ -146,3 +146,147 @@ fn statements(text: &str) -> Vec<String> {
         .map(str::to_owned)
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+    use guard::repository::Repository;
+    use serde_json::json;
+
+    use super::*;
+    use crate::open::Store;
+    use crate::sql::Cell;
+    use crate::tables::{Kind, TABLES};
+    use crate::testing::on_both;
+
+    /// As a later version may be.
+    const LATER: &[&str] = &[
+        MIGRATIONS[0],
+        "-- A comment; with a semicolon.
+         ALTER TABLE remembered ADD COLUMN note TEXT; -- one more
+         CREATE TABLE later (id {id}, name {text} NOT NULL);
+         INSERT INTO later (name) SELECT name FROM remembered;",
+    ];
+
+    on_both!(
+        an_older_store_is_brought_up_to_date,
+        a_newer_store_is_refused,
+        what_is_not_ours_is_left_alone,
+        many_open_it_at_once,
+        the_tables_are_those_of_the_schema,
+    );
+
+    async fn an_older_store_is_brought_up_to_date(address: &str) {
+        let store = Store::open(address).await.unwrap();
+        store.remember("delivered", &json!(1)).await.unwrap();
+        let session = store.write().await.unwrap();
+        migrate_to(session, address, LATER).await.unwrap();
+        // Once is enough.
+        let session = store.write().await.unwrap();
+        migrate_to(session, address, LATER).await.unwrap();
+        let mut session = store.read().await.unwrap();
+        let rows = session
+            .rows(query("later", "SELECT id, name FROM later"))
+            .await
+            .unwrap();
+        assert_eq!(rows.len(), 1);
+        assert_eq!(
+            rows[0].cells,
+            [Cell::Int(1), Cell::Text("delivered".to_owned())]
+        );
+        assert_eq!(
+            store.remembered("delivered").await.unwrap(),
+            Some(json!(1)),
+            "what was there is there"
+        );
+    }
+
+    async fn a_newer_store_is_refused(address: &str) {
+        let store = Store::open(address).await.unwrap();
+        let session = store.write().await.unwrap();
+        migrate_to(session, address, LATER).await.unwrap();
+        store.close().await;
+        let refused = Store::open(address).await.unwrap_err();
+        assert!(
+            matches!(
+                refused,
+                OpenError::Newer {
+                    found: 2,
+                    known: 1,
+                    ..
+                }
+            ),
+            "{refused:?}"
+        );
+        assert!(refused.to_string().contains("use the newer Portcullis"));
+    }
+
+    async fn what_is_not_ours_is_left_alone(address: &str) {
+        let store = Store::open(address).await.unwrap();
+        let mut session = store.write().await.unwrap();
+        for text in [
+            "DROP TABLE portcullis_schema",
+            "CREATE TABLE invoices (id BIGINT)",
+        ] {
+            session.run(query("test", text)).await.unwrap();
+        }
+        session.commit().await.unwrap();
+        store.close().await;
+        let refused = Store::open(address).await.unwrap_err();
+        assert!(matches!(refused, OpenError::Foreign { .. }), "{refused:?}");
+    }
+
+    async fn many_open_it_at_once(address: &str) {
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..6 {
+            let address = address.to_owned();
+            tasks.spawn(async move { Store::open(&address).await.map(drop) });
+        }
+        while let Some(opened) = tasks.join_next().await {
+            opened.unwrap().unwrap();
+        }
+    }
+
+    /// What is exported and imported is all that there is, in the schema's own order.
+    async fn the_tables_are_those_of_the_schema(address: &str) {
+        let store = Store::open(address).await.unwrap();
+        let mut session = store.read().await.unwrap();
+        let text = session.dialect().choose(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' \
+             AND name <> 'portcullis_schema' ORDER BY name",
+            "SELECT CAST(table_name AS TEXT) AS name FROM information_schema.tables \
+             WHERE table_schema = current_schema() AND table_name <> 'portcullis_schema' \
+             ORDER BY 1",
+        );
+        let rows = session.rows(query("the schema", text)).await.unwrap();
+        let found: Vec<String> = rows.iter().map(|row| row.text("name").unwrap()).collect();
+        let mut known: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
+        known.sort();
+        assert_eq!(found, known);
+        for table in TABLES {
+            let text = match session.dialect() {
+                Dialect::Sqlite => format!(
+                    "SELECT name, type FROM pragma_table_info('{}') ORDER BY cid",
+                    table.name
+                ),
+                Dialect::Postgres => format!(
+                    "SELECT CAST(column_name AS TEXT) AS name, CAST(data_type AS TEXT) AS type \
+                     FROM information_schema.columns WHERE table_name = '{}' \
+                     AND table_schema = current_schema() ORDER BY ordinal_position",
+                    table.name
+                ),
+            };
+            let rows = session
+                .rows(Query::composed("the schema", text))
+                .await
+                .unwrap();
+            assert_eq!(rows.len(), table.columns.len(), "{}", table.name);
+            for (row, (name, kind)) in rows.iter().zip(table.columns) {
+                assert_eq!(row.text("name").unwrap(), *name);
+                let is_text = row.text("type").unwrap().eq_ignore_ascii_case("text");
+                assert_eq!(is_text, *kind != Kind::Int, "{}.{name}", table.name);
+            }
+        }
+    }
+}
