@@ -149,7 +149,7 @@ fn statements(text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+    #![expect(clippy::unwrap_used, reason = "tests")]
 
     use guard::repository::Repository;
     use serde_json::json;

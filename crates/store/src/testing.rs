@@ -1,5 +1,12 @@
 //! Tests that look inside, on both databases.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
 #[path = "../tests/suite/place.rs"]
 pub(crate) mod place;
 
