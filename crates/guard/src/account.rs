@@ -10,16 +10,19 @@ use crate::error::Hopeless;
 use crate::gather::{AccountFacts, Gatherer};
 use crate::journal::Place;
 use crate::pace::Pace;
-use crate::ports::record::RecordBuckets;
+use crate::ports::record::{RecordAccount, RecordBuckets};
 use crate::ports::{BucketAddress, WriteBuckets};
 
-/// What the guard needs of an account's store.
-pub trait Reach: RecordBuckets + WriteBuckets + 'static {}
-
-impl<T: RecordBuckets + WriteBuckets + 'static> Reach for T {}
+/// The sides of an account that the guard reaches.
+pub trait Reach: Send + Sync + 'static {
+    /// Its buckets.
+    type Store: RecordBuckets + WriteBuckets + 'static;
+    /// The account itself and its volumes.
+    type Services: RecordAccount + 'static;
+}
 
 /// One watched account.
-pub struct Account<A> {
+pub struct Account<A: Reach> {
     /// Its id: twelve digits, or the configured name of a store that has none.
     pub id: String,
     /// What people call it.
@@ -28,7 +31,10 @@ pub struct Account<A> {
     pub default_region: String,
     /// The endpoint, if it is not AWS's own.
     pub endpoint: Option<String>,
-    store: Arc<A>,
+    /// Regions whose volumes are recorded.
+    pub volume_regions: Vec<String>,
+    store: Arc<A::Store>,
+    services: Option<Arc<A::Services>>,
     pace: Arc<Pace>,
     facts: AccountFacts,
     fresh_for: SignedDuration,
@@ -45,6 +51,8 @@ pub struct AccountSettings {
     pub default_region: String,
     /// See [`Account::endpoint`].
     pub endpoint: Option<String>,
+    /// See [`Account::volume_regions`].
+    pub volume_regions: Vec<String>,
     /// What holds for every bucket, the account's block aside.
     pub facts: AccountFacts,
     /// How long the account's block counts as known. An event about it ends that earlier.
@@ -52,14 +60,21 @@ pub struct AccountSettings {
 }
 
 impl<A: Reach> Account<A> {
-    /// An account behind this store.
-    pub fn new(settings: AccountSettings, store: Arc<A>, pace: Arc<Pace>) -> Account<A> {
+    /// An account behind this store. An S3-compatible store has no other services.
+    pub fn new(
+        settings: AccountSettings,
+        store: Arc<A::Store>,
+        services: Option<Arc<A::Services>>,
+        pace: Arc<Pace>,
+    ) -> Account<A> {
         Account {
             id: settings.id,
             label: settings.label,
             default_region: settings.default_region,
             endpoint: settings.endpoint,
+            volume_regions: settings.volume_regions,
             store,
+            services,
             pace,
             facts: settings.facts,
             fresh_for: settings.fresh_for,
@@ -68,8 +83,18 @@ impl<A: Reach> Account<A> {
     }
 
     /// The store.
-    pub fn store(&self) -> &Arc<A> {
+    pub fn store(&self) -> &Arc<A::Store> {
         &self.store
+    }
+
+    /// The partition, for ARNs.
+    pub fn partition(&self) -> &str {
+        &self.facts.partition
+    }
+
+    /// Its other services, if it has any.
+    pub fn services(&self) -> Option<&Arc<A::Services>> {
+        self.services.as_ref()
     }
 
     /// The budget.
@@ -79,7 +104,7 @@ impl<A: Reach> Account<A> {
 
     /// Asks about buckets as they are now. The account's block is asked for if what is known of it
     /// is too old; everything else is asked for bucket by bucket.
-    pub async fn gatherer(&self, now: Timestamp) -> Result<Gatherer<A>, Hopeless> {
+    pub async fn gatherer(&self, now: Timestamp) -> Result<Gatherer<A::Store>, Hopeless> {
         let mut block = self.block.lock().await;
         let known = block
             .as_ref()

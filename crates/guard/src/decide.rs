@@ -38,6 +38,8 @@ pub struct Seen<'a> {
     pub fingerprint: Option<&'a str>,
     /// What the rules say.
     pub evaluations: &'a [RuleEvaluation],
+    /// What rules said that were not asked now, and that stands until they are.
+    pub standing: &'a [EvaluationRecord],
     /// The events about it whose effect was not seen before.
     pub events: &'a [EventRecord],
     /// The remediation that was just made and verified, if one was.
@@ -310,5 +312,6 @@ fn evaluate(
         }
         evaluations.push(record);
     }
+    evaluations.extend(seen.standing.iter().cloned());
     (evaluations, changes)
 }

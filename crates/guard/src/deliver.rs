@@ -5,6 +5,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use compliance::notice::{Notice, NoticeKind, Subscription, digest, route};
+use compliance::rules::configured::LambdaTarget;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -79,6 +80,13 @@ pub enum SendError {
 pub trait Courier: Send + Sync + 'static {
     /// Sends one message once. `Ok`: the receiver has taken it on.
     fn send(&self, sending: &Sending) -> impl Future<Output = Result<(), SendError>> + Send;
+
+    /// Invokes the function of a custom rule, and gives its answer.
+    fn ask(
+        &self,
+        function: &LambdaTarget,
+        event: &Value,
+    ) -> impl Future<Output = Result<Value, SendError>> + Send;
 }
 
 impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {

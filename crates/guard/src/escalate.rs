@@ -1,12 +1,10 @@
 //! Asks the next contact while nobody says that they look after a finding.
 
-use compliance::item::bucket::bucket;
-use compliance::item::{BUCKET, ConfigurationItem};
+use compliance::assessment::Assessment;
 use compliance::notice::{
     Acknowledgement, Escalation, EscalationStanding, NextEscalation, next_escalation,
 };
 use jiff::Timestamp;
-use policy::public::judge;
 use thiserror::Error;
 
 use crate::account::Reach;
@@ -118,7 +116,9 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             .await?;
         let exposures = self.repository.exposures(id).await?;
         let account = self.accounts.get(&key.account);
-        let assessment = known.as_ref().and_then(|known| assess(&known.item));
+        let assessment = known
+            .as_ref()
+            .and_then(|known| Assessment::of_item(&known.item).ok());
         let previous_contact = (!previous.is_empty()).then(|| previous.join(", "));
         let escalation = Escalation {
             step,
@@ -170,22 +170,6 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             .await?;
         Ok(Did::Finished)
     }
-}
-
-/// The bucket of an item, judged as it was.
-fn assess(item: &ConfigurationItem) -> Option<compliance::assessment::Assessment> {
-    if item.key.resource_type != BUCKET {
-        return None;
-    }
-    let bucket = bucket(item).ok()?;
-    Some(compliance::assessment::Assessment {
-        verdict: judge(&bucket),
-        bucket,
-        region: Some(item.key.region.clone()),
-        id: None,
-        source: None,
-        exception: None,
-    })
 }
 
 fn standing(finding: &Finding) -> EscalationStanding {

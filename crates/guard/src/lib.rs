@@ -18,6 +18,7 @@ pub mod deliver;
 pub mod error;
 pub mod escalate;
 pub mod event_rules;
+pub mod functions;
 pub mod gather;
 pub mod intake;
 pub mod journal;

@@ -1,6 +1,7 @@
 //! Looks at one bucket, decides, and does what follows: the same code for an event, a sweep and a retry.
 //!
-//! 1. Read the bucket, judge it, evaluate the rules.
+//! 1. Read the bucket, judge it, evaluate the rules. (Other resources are read and evaluated; nothing
+//!    is done about them but to tell.)
 //! 2. [`decide`] and [`respond`]; commit what follows in one transaction.
 //! 3. If the responder acts: read again, write, read back, verify, with the way back in the journal.
 //! 4. Decide on what is there now, and commit that with the end of the job.
@@ -8,14 +9,17 @@
 //! Killed anywhere, the job's lease runs out and it begins at 1: whatever was committed is known, and
 //! whatever was written is seen.
 
+mod other;
 mod read;
 
 use std::time::Duration;
 
 use compliance::assessment::Assessment;
+use compliance::fingerprint;
 use compliance::item::{BUCKET, ConfigurationItem, ResourceKey};
 use compliance::notice::Notice;
 use compliance::remediation::diff;
+use compliance::rules::{self, RuleEvaluation};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -23,13 +27,13 @@ use thiserror::Error;
 use crate::account::{Account, Reach};
 use crate::clock::Clock;
 use crate::decide::{Decision, Seen, decide};
-use crate::error::Hopeless;
+use crate::error::{CallError, Hopeless};
 use crate::event_rules::Raised;
 use crate::journal::{Journal, JournalError, Record, State, remediations};
 use crate::outbox;
 use crate::remediate::{Notes, Permit, RemediateError, apply};
 use crate::repository::{Repository, RepositoryError};
-use crate::responder::{Hold, Open, Past, Response, respond};
+use crate::responder::{Hold, Leave, Open, Past, Response, respond};
 use crate::state::{Commit, Coverage, EnforcementStop, EventRecord, Finish, Job, ResourceRecord};
 use crate::tell::{Remediated, Subject, tell, tell_closed, tell_failed};
 use crate::watch::Guard;
@@ -43,6 +47,9 @@ pub enum LookError {
     /// No call to the account's store can succeed now.
     #[error(transparent)]
     Hopeless(#[from] Hopeless),
+    /// A call failed without which there is nothing to record.
+    #[error(transparent)]
+    Call(CallError),
     /// Our own store.
     #[error(transparent)]
     Repository(#[from] RepositoryError),
@@ -71,7 +78,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
                 self.tell_gap(job, hopeless).await;
                 self.wait_after(job.attempts)
             }
-            LookError::Repository(_) => self.wait_after(job.attempts),
+            LookError::Call(_) | LookError::Repository(_) => self.wait_after(job.attempts),
         };
         tracing::warn!(job = %job.key, attempts = job.attempts, %error, "the look is repeated");
         Did::Finish(Finish::Again {
@@ -114,26 +121,31 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         let Some(account) = self.accounts.get(account) else {
             return Err(LookError::Job(format!("account {account} is not watched")));
         };
-        if resource_type != BUCKET {
-            return Err(LookError::Job(format!("{resource_type} is not recorded")));
-        }
         let known = self
             .repository
             .resource(&account.id, resource_type, id)
             .await?;
-        // Before the bucket is read: what is read after an event arrived shows its effect.
+        // Before the resource is read: what is read after an event arrived shows its effect.
         let events = self
             .repository
             .unseen_events(&account.id, resource_type, id)
             .await?;
-        let depth = if known.is_none() || job.payload["everything"] == true {
-            Depth::Everything
-        } else {
-            Depth::Access
+        let found = match resource_type {
+            BUCKET => {
+                let everything = known.is_none() || job.payload["everything"] == true;
+                let depth = if everything {
+                    Depth::Everything
+                } else {
+                    Depth::Access
+                };
+                self.read(account, id, known.as_ref(), &events, depth)
+                    .await?
+            }
+            other => {
+                let region = text(job, "region");
+                self.read_other(account, other, id, region).await?
+            }
         };
-        let found = self
-            .read(account, id, known.as_ref(), &events, depth)
-            .await?;
         let mut looking = Looking {
             guard: self,
             account,
@@ -143,7 +155,51 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         match found {
             Found::Gone => looking.gone(job).await,
             Found::Bucket(bucket) => looking.decide(job, *bucket).await,
+            Found::Other(item) => looking.record(job, *item).await,
         }
+    }
+}
+
+impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
+    /// Records what a function says of a resource that is as it was recorded.
+    pub(crate) async fn record_answer(
+        &self,
+        account: &Account<A>,
+        known: ResourceRecord,
+        assessment: Option<Assessment>,
+        evaluations: &[RuleEvaluation],
+        standing: &[EvaluationRecord],
+        job: &Job,
+    ) -> Result<Did, LookError> {
+        let now = self.clock.now();
+        let item = known.item.clone();
+        let fingerprint = assessment
+            .as_ref()
+            .and_then(|assessment| fingerprint::of(&assessment.bucket, &assessment.verdict));
+        let mut looking = Looking {
+            guard: self,
+            account,
+            known: Some(known),
+            events: Vec::new(),
+        };
+        let (mut decision, raised) = looking.decided_on(&Seen {
+            item: &item,
+            assessment: assessment.as_ref(),
+            fingerprint: fingerprint.as_deref(),
+            evaluations,
+            standing,
+            events: &[],
+            remediation: None,
+            at: now,
+        });
+        let response = Response::Leave(Leave::NothingAllowed);
+        let subject = looking.subject(&item, assessment.as_ref(), now);
+        let notices = tell(&mut decision, &response, &subject);
+        let end = Some((job, Finish::Done));
+        looking
+            .commit(&item, decision, raised, notices, end, now)
+            .await?;
+        Ok(Did::Finished)
     }
 }
 
@@ -152,7 +208,7 @@ fn text<'a>(job: &'a Job, member: &str) -> Option<&'a str> {
 }
 
 /// One look at one bucket.
-struct Looking<'a, P, A, C> {
+struct Looking<'a, P, A: Reach, C> {
     guard: &'a Guard<P, A, C>,
     account: &'a Account<A>,
     known: Option<ResourceRecord>,
@@ -184,50 +240,67 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
             return Ok(Did::Finished);
         };
         let item = ConfigurationItem::deleted(&known.item, now);
-        let evaluations = self.guard.settings.rules.on_change(&item, None, now);
-        let seen = Seen {
-            item: &item,
-            assessment: None,
-            fingerprint: None,
-            evaluations: &evaluations,
-            events: &self.events,
-            remediation: None,
-            at: now,
-        };
-        let mut decision = decide(self.known.as_ref(), &seen);
-        let response = Response::Leave(crate::responder::Leave::NothingSent);
-        let raised = self.raise(&mut decision);
+        self.record(job, item).await
+    }
+
+    /// Records a resource that nothing is done about but to tell.
+    async fn record(&mut self, job: &Job, item: ConfigurationItem) -> Result<Did, LookError> {
+        let now = self.guard.clock.now();
+        let (mut decision, raised) = self.decided(&item, None, None, now);
+        let response = Response::Leave(Leave::NothingSent);
         let notices = tell(&mut decision, &response, &self.subject(&item, None, now));
-        self.commit(
-            &item,
-            decision,
-            raised,
-            notices,
-            Some((job, Finish::Done)),
-            now,
-        )
-        .await?;
+        let end = Some((job, Finish::Done));
+        self.commit(&item, decision, raised, notices, end, now)
+            .await?;
         Ok(Did::Finished)
+    }
+
+    /// What follows from a resource as it is now, put on the bus.
+    fn decided(
+        &self,
+        item: &ConfigurationItem,
+        read: Option<&ReadBucket>,
+        remediation: Option<&str>,
+        now: Timestamp,
+    ) -> (Decision, Raised) {
+        let assessment = read.map(|read| &read.assessment);
+        let evaluations = self.guard.settings.rules.evaluate(&rules::Subject {
+            item,
+            assessment,
+            previous: self.known.as_ref().map(|known| &known.item),
+            now,
+        });
+        let standing = self.guard.standing(self.known.as_ref(), item);
+        self.decided_on(&Seen {
+            item,
+            assessment,
+            fingerprint: read.and_then(|read| read.fingerprint.as_deref()),
+            evaluations: &evaluations,
+            standing: &standing,
+            events: if remediation.is_some() {
+                &[]
+            } else {
+                &self.events
+            },
+            remediation,
+            at: now,
+        })
+    }
+
+    fn decided_on(&self, seen: &Seen<'_>) -> (Decision, Raised) {
+        let mut decision = decide(self.known.as_ref(), seen);
+        let version = self.known.as_ref().map_or(0, |known| known.version) + 1;
+        let raised = self
+            .guard
+            .settings
+            .event_rules
+            .raise(&mut decision, version);
+        (decision, raised)
     }
 
     async fn decide(&mut self, job: &Job, read: ReadBucket) -> Result<Did, LookError> {
         let now = self.guard.clock.now();
-        let evaluations =
-            self.guard
-                .settings
-                .rules
-                .on_change(&read.item, Some(&read.assessment), now);
-        let seen = Seen {
-            item: &read.item,
-            assessment: Some(&read.assessment),
-            fingerprint: read.fingerprint.as_deref(),
-            evaluations: &evaluations,
-            events: &self.events,
-            remediation: None,
-            at: now,
-        };
-        let mut decision = decide(self.known.as_ref(), &seen);
-        let raised = self.raise(&mut decision);
+        let (mut decision, raised) = self.decided(&read.item, Some(&read), None, now);
         let past = self.past(&read.item.key, now).await?;
         let response = respond(
             &Open {
@@ -336,22 +409,8 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         let now = self.guard.clock.now();
         let open = read.assessment.clone();
         let read = self.guard.reread(self.account, read, after, now);
-        let evaluations =
-            self.guard
-                .settings
-                .rules
-                .on_change(&read.item, Some(&read.assessment), now);
-        let seen = Seen {
-            item: &read.item,
-            assessment: Some(&read.assessment),
-            fingerprint: read.fingerprint.as_deref(),
-            evaluations: &evaluations,
-            events: &[],
-            remediation: Some(remediated.id),
-            at: now,
-        };
-        let mut decision = decide(self.known.as_ref(), &seen);
-        let raised = self.raise(&mut decision);
+        let (mut decision, raised) =
+            self.decided(&read.item, Some(&read), Some(remediated.id), now);
         let events = std::mem::take(&mut self.events);
         let subject = Subject {
             events: &events,
@@ -359,7 +418,7 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         };
         let mut notices = tell_closed(&mut decision, remediated, before, &subject);
         // What the remediation leaves open (a policy that is only told of) was told before the write.
-        let rest = Response::Leave(crate::responder::Leave::NothingAllowed);
+        let rest = Response::Leave(Leave::NothingAllowed);
         let resolved = std::mem::take(&mut decision.resolved);
         notices.extend(tell(
             &mut decision,
@@ -408,11 +467,6 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         Ok(Did::Finished)
     }
 
-    fn raise(&self, decision: &mut Decision) -> Raised {
-        let version = self.known.as_ref().map_or(0, |known| known.version) + 1;
-        self.guard.settings.event_rules.raise(decision, version)
-    }
-
     fn subject<'b>(
         &'b self,
         item: &'b ConfigurationItem,
@@ -444,6 +498,10 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         let told = outbox::notices(&notices);
         jobs.extend(self.guard.deliveries(&notices, now).await?);
         jobs.extend(self.guard.first_escalations(&decision.findings, now));
+        if decision.item_is_new {
+            let previous = self.known.as_ref().map(|known| &known.item);
+            jobs.extend(self.guard.lambdas_to_ask(item, previous, now));
+        }
         let content_hash = item.content_hash();
         let changed = |finding: &&crate::state::Finding| {
             let before = self.known.as_ref().map(|known| known.findings.as_slice());

@@ -284,7 +284,9 @@ pub enum JobKind {
     Sweep,
     /// Take the next step of a finding's escalation ladder.
     Escalate,
-    /// Evaluate a rule on its schedule.
+    /// Ask a Lambda function about one resource.
+    Evaluate,
+    /// Evaluate rules on their schedule.
     Periodic,
     /// Deliver history or a snapshot to the delivery channel.
     Snapshot,
@@ -294,11 +296,12 @@ pub enum JobKind {
 
 impl JobKind {
     /// Every kind with its name in the store.
-    pub const ALL: [(JobKind, &'static str); 7] = [
+    pub const ALL: [(JobKind, &'static str); 8] = [
         (JobKind::Look, "look"),
         (JobKind::Deliver, "deliver"),
         (JobKind::Sweep, "sweep"),
         (JobKind::Escalate, "escalate"),
+        (JobKind::Evaluate, "evaluate"),
         (JobKind::Periodic, "periodic"),
         (JobKind::Snapshot, "snapshot"),
         (JobKind::Retention, "retention"),

@@ -3,34 +3,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use compliance::assessment::Assessment;
 use compliance::exceptions::Exceptions;
-use compliance::item::ConfigurationItem;
 use compliance::notice::{Ladder, RetrySchedule, Subscription};
-use compliance::rules::RuleEvaluation;
-use jiff::{SignedDuration, Timestamp};
+use compliance::rules::configured::RuleSet;
+use jiff::SignedDuration;
 
-use crate::account::Account;
+use crate::account::{Account, Reach};
 use crate::event_rules::EventRules;
 use crate::record::Recorder;
 use crate::responder::ResponderSettings;
-
-/// The configured rules.
-pub trait EvaluateRules: std::fmt::Debug + Send + Sync {
-    /// What the rules say that a change of this resource triggers.
-    fn on_change(
-        &self,
-        item: &ConfigurationItem,
-        assessment: Option<&Assessment>,
-        now: Timestamp,
-    ) -> Vec<RuleEvaluation>;
-}
 
 /// How the guard is set. Plain data, made from the configuration.
 #[derive(Debug)]
 pub struct Settings {
     /// The rules that resources are evaluated by.
-    pub rules: Box<dyn EvaluateRules>,
+    pub rules: RuleSet,
     /// What is open on purpose.
     pub exceptions: Exceptions,
     /// Whether a tag on a bucket can except it.
@@ -70,7 +57,7 @@ impl Settings {
 }
 
 /// The guard: a store of its own, accounts, a clock, and how it is set.
-pub struct Guard<P, A, C> {
+pub struct Guard<P, A: Reach, C> {
     /// The store.
     pub repository: Arc<P>,
     /// The accounts, by id.

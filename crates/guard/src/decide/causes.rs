@@ -1,7 +1,7 @@
 //! What is wrong with a resource, cause by cause.
 
 use compliance::report::request_json;
-use compliance::rules::{ComplianceType, RuleEvaluation};
+use compliance::rules::ComplianceType;
 use policy::action::AccessClass;
 use policy::public::{Access, Answer};
 use serde_json::Value;
@@ -53,35 +53,62 @@ pub fn causes(seen: &Seen<'_>) -> Vec<Cause> {
     if seen.item.status.is_deleted() {
         return Vec::new();
     }
-    let mut causes = ways_in(seen);
-    for evaluation in seen.evaluations {
-        let failed = evaluation.compliance_type == ComplianceType::NonCompliant;
-        if failed && class_of(evaluation).is_none() {
-            causes.push(Cause {
-                name: evaluation.rule_name.clone(),
-                rule_names: vec![evaluation.rule_name.clone()],
-                annotation: evaluation
-                    .annotation
-                    .as_ref()
-                    .map_or("The rule is not met.", |text| text.as_str())
-                    .to_owned(),
-                classes: Vec::new(),
-                witness: None,
-                is_exposure: false,
-            });
+    let answers = answers(seen);
+    let mut causes = ways_in(seen, &answers);
+    for answer in &answers {
+        if answer.compliance_type == ComplianceType::NonCompliant && answer.class().is_none() {
+            causes.push(failed_rule(answer.rule_name, answer.annotation));
         }
     }
     causes
 }
 
-fn class_of(evaluation: &RuleEvaluation) -> Option<AccessClass> {
-    PUBLIC_ACCESS
-        .iter()
-        .find(|(identifier, _)| *identifier == evaluation.identifier)
-        .map(|(_, class)| *class)
+/// What one rule says, now or since it was asked last.
+struct RuleAnswer<'a> {
+    rule_name: &'a str,
+    identifier: &'a str,
+    compliance_type: ComplianceType,
+    annotation: Option<&'a str>,
 }
 
-fn ways_in(seen: &Seen<'_>) -> Vec<Cause> {
+impl RuleAnswer<'_> {
+    /// The class of access, if it is a rule about public access.
+    fn class(&self) -> Option<AccessClass> {
+        PUBLIC_ACCESS
+            .iter()
+            .find(|(identifier, _)| *identifier == self.identifier)
+            .map(|(_, class)| *class)
+    }
+}
+
+fn answers<'a>(seen: &Seen<'a>) -> Vec<RuleAnswer<'a>> {
+    let now = seen.evaluations.iter().map(|evaluation| RuleAnswer {
+        rule_name: &evaluation.rule_name,
+        identifier: &evaluation.identifier,
+        compliance_type: evaluation.compliance_type,
+        annotation: evaluation.annotation.as_ref().map(|text| text.as_str()),
+    });
+    let standing = seen.standing.iter().map(|record| RuleAnswer {
+        rule_name: &record.rule_name,
+        identifier: &record.identifier,
+        compliance_type: record.compliance_type,
+        annotation: record.annotation.as_deref(),
+    });
+    now.chain(standing).collect()
+}
+
+fn failed_rule(name: &str, annotation: Option<&str>) -> Cause {
+    Cause {
+        name: name.to_owned(),
+        rule_names: vec![name.to_owned()],
+        annotation: annotation.unwrap_or("The rule is not met.").to_owned(),
+        classes: Vec::new(),
+        witness: None,
+        is_exposure: false,
+    }
+}
+
+fn ways_in(seen: &Seen<'_>, answers: &[RuleAnswer<'_>]) -> Vec<Cause> {
     let Some(assessment) = seen.assessment else {
         return Vec::new();
     };
@@ -104,7 +131,7 @@ fn ways_in(seen: &Seen<'_>) -> Vec<Cause> {
         let words: Vec<&str> = open.iter().map(|class| class.as_str()).collect();
         causes.push(Cause {
             name: name.to_owned(),
-            rule_names: failing(seen, &open),
+            rule_names: failing(answers, &open),
             annotation: format!(
                 "The {subject} allows public {} access.",
                 words.join(" and ")
@@ -133,7 +160,7 @@ fn ways_in(seen: &Seen<'_>) -> Vec<Cause> {
         reasons.dedup();
         causes.push(Cause {
             name: UNDECIDED.to_owned(),
-            rule_names: failing(seen, &undecided),
+            rule_names: failing(answers, &undecided),
             annotation: format!(
                 "Whether it is public is not decided: {}",
                 reasons.join("; ")
@@ -150,11 +177,11 @@ fn ways_in(seen: &Seen<'_>) -> Vec<Cause> {
 }
 
 /// Names of the rules about these classes that are not met.
-fn failing(seen: &Seen<'_>, classes: &[AccessClass]) -> Vec<String> {
-    seen.evaluations
+fn failing(answers: &[RuleAnswer<'_>], classes: &[AccessClass]) -> Vec<String> {
+    answers
         .iter()
-        .filter(|evaluation| class_of(evaluation).is_some_and(|class| classes.contains(&class)))
-        .filter(|evaluation| evaluation.compliance_type != ComplianceType::Compliant)
-        .map(|evaluation| evaluation.rule_name.clone())
+        .filter(|answer| answer.class().is_some_and(|class| classes.contains(&class)))
+        .filter(|answer| answer.compliance_type != ComplianceType::Compliant)
+        .map(|answer| answer.rule_name.to_owned())
         .collect()
 }

@@ -36,6 +36,8 @@ pub(crate) enum Found {
     Gone,
     /// The bucket.
     Bucket(Box<ReadBucket>),
+    /// Another resource.
+    Other(Box<ConfigurationItem>),
 }
 
 /// A bucket that was read.

@@ -4,10 +4,9 @@
 //! Each source is an observation of its own, since they can contradict each other and each can be
 //! refused; what follows from them together is a rule's to say.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use compliance::item::account::{CredentialReport as RecordedReport, RootFacts, VirtualDevice};
 use policy::bucket::PublicAccessBlock;
 use policy::observed::{Observed, Unread};
 
@@ -25,41 +24,12 @@ const POLLS: u32 = 15;
 const POLL_PAUSE: Duration = Duration::from_secs(2);
 /// More pages than any account has; a server that never ends its listing is stopped here.
 const MOST_PAGES: usize = 10_000;
-/// The first line of a report names its columns, the next is the root user's.
-const ROOT: &str = "<root_account>";
-
-/// What a credential report says of the root user. Columns that it does not have, or that are `N/A`
-/// or `not_supported` there, are not told.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RootRow {
-    /// Whether an MFA device is active.
-    pub mfa_active: Option<bool>,
-    /// Whether it has a password.
-    pub password_enabled: Option<bool>,
-    /// Whether the first access key is active.
-    pub access_key_1_active: Option<bool>,
-    /// Whether the second is.
-    pub access_key_2_active: Option<bool>,
-    /// When the report was made.
-    pub generated_at: Option<Timestamp>,
-}
-
-/// What there is to know about an account's root user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RootSources {
-    /// IAM's summary: `AccountMFAEnabled`, `AccountPasswordPresent`, `AccountAccessKeysPresent`.
-    pub summary: Observed<BTreeMap<String, i64>>,
-    /// The root user's row of the credential report; absent, if the report has none.
-    pub report: Observed<RootRow>,
-    /// The virtual MFA devices that are assigned to somebody.
-    pub virtual_devices: Observed<Vec<VirtualMfaDevice>>,
-}
 
 /// Asks each source. Only what ends everything is an error.
 pub async fn root_sources<R: RecordAccount>(
     reader: &R,
     pace: &Pace,
-) -> Result<RootSources, Hopeless> {
+) -> Result<RootFacts, Hopeless> {
     let summary = async {
         let operation = Operation::GetAccountSummary;
         let answer = pace.call(operation, || reader.account_summary()).await;
@@ -68,32 +38,41 @@ pub async fn root_sources<R: RecordAccount>(
     let devices = async {
         let operation = Operation::ListVirtualMfaDevices;
         let listed = pages(pace, operation, |token| reader.virtual_mfa_devices(token)).await;
-        observe(listed.map(Some))
+        observe(listed.map(|devices| Some(devices.into_iter().map(recorded_device).collect())))
     };
     let (summary, report, virtual_devices) =
-        tokio::try_join!(summary, root_row(reader, pace), devices)?;
-    Ok(RootSources {
+        tokio::try_join!(summary, root_report(reader, pace), devices)?;
+    Ok(RootFacts {
         summary,
         report,
         virtual_devices,
+        // Whether the organization manages root credentials is not asked here.
+        central: Observed::Unknown(Unread::NotGiven),
     })
 }
 
-/// Has a report made, waits for it, and takes the root user's row out of it.
-async fn root_row<R: RecordAccount>(
+fn recorded_device(device: VirtualMfaDevice) -> VirtualDevice {
+    VirtualDevice {
+        serial_number: device.serial_number,
+        user_arn: device.user_arn,
+    }
+}
+
+/// Has a report made, and waits for it.
+async fn root_report<R: RecordAccount>(
     reader: &R,
     pace: &Pace,
-) -> Result<Observed<RootRow>, Hopeless> {
-    match observe(report(reader, pace).await)? {
-        Observed::Present(report) => Ok(match read_root_row(&report) {
-            Some(row) => Observed::Present(row),
-            None => Observed::Absent,
+) -> Result<Observed<RecordedReport>, Hopeless> {
+    Ok(match observe(report(reader, pace).await)? {
+        Observed::Present(report) => Observed::Present(RecordedReport {
+            generated: report.generated_at,
+            text: report.text,
         }),
-        Observed::Absent => Ok(Observed::Unknown(Unread::Failed(
+        Observed::Absent => Observed::Unknown(Unread::Failed(
             "the credential report was not ready in time".to_owned(),
-        ))),
-        Observed::Unknown(unread) => Ok(Observed::Unknown(unread)),
-    }
+        )),
+        Observed::Unknown(unread) => Observed::Unknown(unread),
+    })
 }
 
 async fn report<R: RecordAccount>(
@@ -120,30 +99,6 @@ async fn report<R: RecordAccount>(
         tokio::time::sleep(POLL_PAUSE).await;
     }
     Ok(None)
-}
-
-/// The root user's row (IAM user guide, "Generate credential reports", "Understanding the report
-/// format"). No value of it holds a comma, so that neither quoting nor the users' names matter.
-fn read_root_row(report: &CredentialReport) -> Option<RootRow> {
-    let mut lines = report.text.lines();
-    let columns: Vec<&str> = lines.next()?.split(',').map(str::trim).collect();
-    let row = lines.find(|line| line.split(',').next() == Some(ROOT))?;
-    let values: Vec<&str> = row.split(',').map(str::trim).collect();
-    let told = |name: &str| {
-        let at = columns.iter().position(|column| *column == name)?;
-        match values.get(at)?.to_ascii_lowercase().as_str() {
-            "true" => Some(true),
-            "false" => Some(false),
-            _ => None,
-        }
-    };
-    Some(RootRow {
-        mfa_active: told("mfa_active"),
-        password_enabled: told("password_enabled"),
-        access_key_1_active: told("access_key_1_active"),
-        access_key_2_active: told("access_key_2_active"),
-        generated_at: report.generated_at,
-    })
 }
 
 /// The account's Block Public Access.
