@@ -34,7 +34,9 @@ use crate::outbox;
 use crate::remediate::{Notes, Permit, RemediateError, apply};
 use crate::repository::{Repository, RepositoryError};
 use crate::responder::{Hold, Leave, Open, Past, Response, respond};
-use crate::state::{Commit, Coverage, EnforcementStop, EventRecord, Finish, Job, ResourceRecord};
+use crate::state::{
+    Commit, Coverage, EnforcementStop, EvaluationRecord, EventRecord, Finish, Job, ResourceRecord,
+};
 use crate::tell::{Remediated, Subject, tell, tell_closed, tell_failed};
 use crate::watch::Guard;
 use crate::work::{Did, backoff, later};

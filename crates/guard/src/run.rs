@@ -60,6 +60,7 @@ where
         payload: serde_json::Value::Null,
         due_at: now,
     });
+    jobs.extend(guard.schedules(now));
     guard.repository.request(&jobs, now).await?;
     let mut loops = JoinSet::new();
     let with = |concurrency: usize| WorkSettings {
@@ -82,7 +83,7 @@ where
         ));
     }
     {
-        let delivering = Arc::clone(&guard);
+        let (delivering, courier) = (Arc::clone(&guard), Arc::clone(&courier));
         loops.spawn(worker(
             &guard,
             &[JobKind::Deliver],
@@ -91,6 +92,19 @@ where
             move |job| {
                 let (guard, courier) = (Arc::clone(&delivering), Arc::clone(&courier));
                 async move { guard.deliver(&*courier, &job).await }
+            },
+        ));
+    }
+    {
+        let (asking, courier) = (Arc::clone(&guard), Arc::clone(&courier));
+        loops.spawn(worker(
+            &guard,
+            &[JobKind::Evaluate],
+            with(settings.deliveries),
+            stop.clone(),
+            move |job| {
+                let (guard, courier) = (Arc::clone(&asking), Arc::clone(&courier));
+                async move { guard.ask_function(&*courier, &job).await }
             },
         ));
     }
@@ -112,7 +126,7 @@ where
         let keep_for = settings.keep_for;
         loops.spawn(worker(
             &guard,
-            &[JobKind::Escalate, JobKind::Retention],
+            &[JobKind::Escalate, JobKind::Periodic, JobKind::Retention],
             with(settings.sweeps),
             stop,
             move |job| {
@@ -120,6 +134,7 @@ where
                 async move {
                     match job.kind {
                         JobKind::Escalate => guard.escalate(&job).await,
+                        JobKind::Periodic => guard.evaluate_on_schedule(&job).await,
                         _ => guard.retire(&job, keep_for).await,
                     }
                 }
@@ -156,7 +171,8 @@ where
 const ROWS_AT_ONCE: u32 = 1000;
 
 impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
-    /// Does a [`JobKind::Retention`] job.
+    /// Does a [`JobKind::Retention`] job: an event or a notice that nobody needs for a judgement any
+    /// more goes, some at a time.
     pub async fn retire(&self, job: &Job, keep_for: jiff::SignedDuration) -> Did {
         let now = self.clock.now();
         let before = now.checked_sub(keep_for).unwrap_or(jiff::Timestamp::MIN);

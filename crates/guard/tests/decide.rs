@@ -205,6 +205,7 @@ impl Watched {
             assessment,
             fingerprint,
             evaluations,
+            standing: &[],
             events,
             remediation,
             at: now,

@@ -1,7 +1,7 @@
 //! The loops together, over a store in memory: from an event to a bucket that is closed and people who
 //! know, and that a loss of power at any single call takes nothing of that away.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod support;
 
@@ -9,15 +9,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use compliance::assessment::Assessment;
 use compliance::exceptions::Exceptions;
-use compliance::item::{BUCKET, ConfigurationItem};
+use compliance::item::BUCKET;
 use compliance::notice::{
     Endpoint, Filter, Ladder, LadderStep, Notice, NoticeKind, Protocol, RetrySchedule, Subscription,
 };
 use compliance::pattern::EventPattern;
-use compliance::rules::{self, ComplianceType, RuleEvaluation};
-use guard::account::{Account, AccountSettings};
+use compliance::rules::ComplianceType;
+use compliance::rules::configured::{LambdaTarget, RuleConfig, RuleSet};
+use guard::account::{Account, AccountSettings, Reach};
 use guard::arrive;
 use guard::clock::{Clock, ManualClock};
 use guard::deliver::{Courier, Message, SendError, Sending};
@@ -30,37 +30,22 @@ use guard::repository::Repository;
 use guard::responder::{EnforcementScope, ResponderSettings};
 use guard::run::{RunSettings, run};
 use guard::state::{EventRecord, FindingState, JobKind};
-use guard::watch::{EvaluateRules, Guard, Settings};
+use guard::watch::{Guard, Settings};
 use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 use support::power::Power;
 use support::repository::{Disk, MemoryRepository};
-use support::{Memory, State, facts, private_acl, public_acl, public_policy};
+use support::{Memory, NoServices, State, facts, private_acl, public_acl, public_policy};
 use tokio::sync::watch;
 
 const ACCOUNT: &str = "111122223333";
 
-#[derive(Debug)]
-struct PublicAccess;
+/// An account whose bucket side is a store in memory; it has no other services.
+struct InMemory;
 
-impl EvaluateRules for PublicAccess {
-    fn on_change(
-        &self,
-        _item: &ConfigurationItem,
-        assessment: Option<&Assessment>,
-        _now: Timestamp,
-    ) -> Vec<RuleEvaluation> {
-        assessment
-            .map(rules::evaluate)
-            .unwrap_or_default()
-            .into_iter()
-            .map(|evaluation| RuleEvaluation {
-                rule_name: evaluation.identifier.to_ascii_lowercase().replace('_', "-"),
-                identifier: evaluation.identifier.to_owned(),
-                compliance_type: evaluation.compliance_type,
-                annotation: evaluation.annotation,
-            })
-            .collect()
-    }
+impl Reach for InMemory {
+    type Store = Memory;
+    type Services = NoServices;
 }
 
 /// A mailbox that notes what it took, and refuses what it is told to.
@@ -69,6 +54,7 @@ struct Mailbox {
     taken: watch::Sender<Vec<Sending>>,
     refusals: Mutex<Vec<SendError>>,
     power: Mutex<Option<Arc<Power>>>,
+    function: Mutex<Option<Function>>,
 }
 
 impl Courier for Mailbox {
@@ -84,7 +70,15 @@ impl Courier for Mailbox {
         }
         Ok(())
     }
+
+    async fn ask(&self, _function: &LambdaTarget, event: &Value) -> Result<Value, SendError> {
+        let answer = self.function.lock().unwrap();
+        let answer = answer.as_ref().expect("a function is asked");
+        Ok(answer(event))
+    }
 }
+
+type Function = Box<dyn Fn(&Value) -> Value + Send>;
 
 impl Mailbox {
     fn notices(&self) -> Vec<(String, String, Notice)> {
@@ -143,7 +137,7 @@ fn settings() -> Settings {
         quiet_hours: None,
     };
     Settings {
-        rules: Box::new(PublicAccess),
+        rules: RuleSet::default_set(),
         exceptions: Exceptions::default(),
         tags_except: false,
         responder: ResponderSettings {
@@ -190,7 +184,7 @@ struct World {
 
 /// One process.
 struct Process {
-    guard: Arc<Guard<MemoryRepository, Memory, ManualClock>>,
+    guard: Arc<Guard<MemoryRepository, InMemory, ManualClock>>,
     stop: watch::Sender<bool>,
     running: tokio::task::JoinHandle<()>,
 }
@@ -215,10 +209,12 @@ impl World {
                 label: "production".to_owned(),
                 default_region: "eu-central-1".to_owned(),
                 endpoint: None,
+                volume_regions: Vec::new(),
                 facts: facts(None),
                 fresh_for: SignedDuration::from_secs(30),
             },
             Arc::clone(&self.memory),
+            None,
             Arc::new(Pace::new(PaceSettings::default(), 1)),
         );
         let guard = Arc::new(Guard {
@@ -589,4 +585,80 @@ async fn what_is_not_taken_is_sent_again_and_in_the_end_given_up_visibly() {
         [NoticeKind::Opened, NoticeKind::Resolved]
     );
     world.stop(process).await;
+}
+
+/// A custom rule's function is asked when an item is new, and its answer stands until the next.
+#[tokio::test]
+async fn a_function_judges_too() {
+    let mut world = World::new(closed());
+    *world.mailbox.function.lock().unwrap() = Some(Box::new(|event| {
+        let invoking: Value =
+            serde_json::from_str(event["invokingEvent"].as_str().unwrap()).unwrap();
+        let policy = &invoking["configurationItem"]["supplementaryConfiguration"]["BucketPolicy"];
+        let fails = policy["policyText"].is_string();
+        json!({"Evaluations": [{
+            "ComplianceResourceType": "AWS::S3::Bucket",
+            "ComplianceResourceId": "b",
+            "ComplianceType": if fails { "NON_COMPLIANT" } else { "COMPLIANT" },
+            "Annotation": "no policies here",
+            "OrderingTimestamp": "2026-01-01T00:00:00Z",
+        }]})
+    }));
+    let with_function = || {
+        let rule: RuleConfig = serde_json::from_value(json!({
+            "name": "no-policies",
+            "source": "lambda",
+            "lambda": "arn:aws:lambda:eu-central-1:111122223333:function:judge",
+            "resource-types": ["AWS::S3::Bucket"],
+        }))
+        .unwrap();
+        Settings {
+            rules: RuleSet::new(vec![rule]).unwrap(),
+            ..settings()
+        }
+    };
+    let asked = |disk: &Disk| {
+        disk.is_idle()
+            && !disk
+                .jobs
+                .values()
+                .any(|row| row.job.kind == JobKind::Evaluate)
+    };
+    let process = world.boot(&Power::endless(), with_function());
+    process.idle().await;
+    process.guard.repository.until(asked).await;
+    world.memory.change("b", |state| {
+        state.policy = Some(public_policy("b", "s3:GetObject"))
+    });
+    process
+        .changed("e-1", "PutBucketPolicy", &world.clock)
+        .await;
+    process.idle().await;
+    process.guard.repository.until(asked).await;
+    // A look that changes nothing asks nobody, and what was said stands.
+    process
+        .changed("e-2", "PutBucketPolicy", &world.clock)
+        .await;
+    process.idle().await;
+    world.stop(process).await;
+    let record = world.disk.resources.values().next().unwrap();
+    let answer = record
+        .evaluations
+        .iter()
+        .find(|record| record.rule_name == "no-policies")
+        .unwrap();
+    assert_eq!(answer.compliance_type, ComplianceType::NonCompliant);
+    let finding = record
+        .findings
+        .iter()
+        .find(|finding| finding.cause == "no-policies")
+        .unwrap();
+    assert_eq!(finding.state, FindingState::Open);
+    assert_eq!(finding.annotation, "no policies here");
+    let told = world.mailbox.notices();
+    let told: Vec<_> = told
+        .iter()
+        .filter(|(_, _, notice)| notice.rule_names == ["no-policies"])
+        .collect();
+    assert_eq!(told.len(), 1);
 }

@@ -16,7 +16,10 @@ use guard::error::CallError;
 use guard::gather::{AccountFacts, Gatherer};
 use guard::operation::Operation;
 use guard::pace::{Pace, PaceSettings};
-use guard::ports::record::{BucketPart, RecordBuckets};
+use guard::ports::record::{
+    BucketPart, CredentialReport, RecordAccount, RecordBuckets, ReportProgress, VirtualMfaDevice,
+    Volume,
+};
 use guard::ports::{AccessPointEntry, BucketAddress, Page, ReadBuckets, WriteBuckets};
 use jiff::Timestamp;
 use policy::bucket::{
@@ -379,4 +382,43 @@ pub fn only(setting: fn(&mut PublicAccessBlock)) -> PublicAccessBlock {
     let mut block = PublicAccessBlock::default();
     setting(&mut block);
     block
+}
+
+/// The other services of a store that has none.
+pub struct NoServices;
+
+fn none<T>(operation: Operation) -> Result<T, CallError> {
+    Err(CallError::Unsupported {
+        operation,
+        detail: "no such service".to_owned(),
+    })
+}
+
+impl RecordAccount for NoServices {
+    async fn account_summary(&self) -> Result<BTreeMap<String, i64>, CallError> {
+        none(Operation::GetAccountSummary)
+    }
+
+    async fn generate_credential_report(&self) -> Result<ReportProgress, CallError> {
+        none(Operation::GenerateCredentialReport)
+    }
+
+    async fn credential_report(&self) -> Result<Option<CredentialReport>, CallError> {
+        none(Operation::GetCredentialReport)
+    }
+
+    async fn virtual_mfa_devices(
+        &self,
+        _: Option<String>,
+    ) -> Result<Page<VirtualMfaDevice>, CallError> {
+        none(Operation::ListVirtualMfaDevices)
+    }
+
+    async fn volumes(&self, _: &str, _: Option<String>) -> Result<Page<Volume>, CallError> {
+        none(Operation::DescribeVolumes)
+    }
+
+    async fn volume(&self, _: &str, _: &str) -> Result<Option<Volume>, CallError> {
+        none(Operation::DescribeVolumes)
+    }
 }

@@ -1,0 +1,197 @@
+//! Rules on a schedule, and resources that no listing of buckets finds.
+//!
+//! A rule that is due is evaluated as every other is: by a look at the resource, which reads it again
+//! and evaluates all rules that are about it.
+
+use std::time::Duration;
+
+use compliance::item::{ACCOUNT, ACCOUNT_PUBLIC_ACCESS_BLOCK, BUCKET, VOLUME};
+use compliance::rules::configured::Frequency;
+use jiff::Timestamp;
+use serde_json::json;
+use thiserror::Error;
+
+use crate::account::{Account, Reach};
+use crate::arrive::look;
+use crate::clock::Clock;
+use crate::error::CallError;
+use crate::record::account::volumes;
+use crate::repository::{Repository, RepositoryError};
+use crate::state::{Finish, Job, JobKind, NewJob};
+use crate::watch::Guard;
+use crate::work::{Did, backoff, later};
+
+/// How many looks are asked for at once.
+const BATCH: u32 = 500;
+
+#[derive(Debug, Error)]
+enum ScheduleError {
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+    #[error("the volumes of {region} cannot be listed: {error}")]
+    Volumes { region: String, error: CallError },
+}
+
+impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
+    /// The work that evaluates rules on a schedule: one job for each frequency.
+    pub(crate) fn schedules(&self, now: Timestamp) -> Vec<NewJob> {
+        let mut frequencies: Vec<Frequency> =
+            self.settings.rules.frequencies().into_iter().collect();
+        // Resources of other types are read on a schedule, whatever triggers their rules.
+        if !frequencies.contains(&Frequency::default()) {
+            frequencies.push(Frequency::default());
+        }
+        frequencies
+            .into_iter()
+            .map(|frequency| NewJob {
+                kind: JobKind::Periodic,
+                key: format!("periodic {}", frequency.as_str()),
+                payload: json!({"frequency": frequency.as_str()}),
+                due_at: now,
+            })
+            .collect()
+    }
+
+    /// Does a [`JobKind::Periodic`] job.
+    pub async fn evaluate_on_schedule(&self, job: &Job) -> Did {
+        let wanted = job.payload["frequency"].as_str().unwrap_or_default();
+        let frequency = Frequency::ALL
+            .into_iter()
+            .find(|frequency| frequency.as_str() == wanted);
+        let Some(frequency) = frequency else {
+            return Did::Finish(Finish::Done);
+        };
+        let now = self.clock.now();
+        let (wait, error) = match self.ask_for_looks(frequency, now).await {
+            Ok(()) => (
+                Duration::from_secs(u64::from(frequency.hours()) * 3600),
+                None,
+            ),
+            Err(error) => {
+                tracing::warn!(%error, "rules on a schedule are evaluated later");
+                (
+                    backoff(
+                        job.attempts,
+                        Duration::from_secs(5),
+                        Duration::from_secs(600),
+                    ),
+                    Some(error.to_string()),
+                )
+            }
+        };
+        Did::Finish(Finish::Again {
+            due_at: later(now, wait),
+            error,
+        })
+    }
+
+    async fn ask_for_looks(
+        &self,
+        frequency: Frequency,
+        now: Timestamp,
+    ) -> Result<(), ScheduleError> {
+        let types: Vec<&str> = self
+            .settings
+            .rules
+            .iter()
+            .filter(|rule| rule.is_enabled() && rule.frequency() == Some(frequency))
+            .flat_map(|rule| rule.resource_types())
+            .map(String::as_str)
+            .collect();
+        let is_default = frequency == Frequency::default();
+        for account in self.accounts.values() {
+            let recorder = &self.settings.recorder;
+            let due = |resource_type: &str| {
+                recorder.records(resource_type) && (is_default || types.contains(&resource_type))
+            };
+            if types.contains(&BUCKET) && recorder.records(BUCKET) {
+                self.look_at_buckets(account, now).await?;
+            }
+            let mut looks = Vec::new();
+            if account.services().is_some() {
+                for resource_type in [ACCOUNT_PUBLIC_ACCESS_BLOCK, ACCOUNT] {
+                    if due(resource_type) {
+                        looks.push(look(&account.id, resource_type, &account.id, now));
+                    }
+                }
+            }
+            self.repository.request(&looks, now).await?;
+            if due(VOLUME) {
+                self.look_at_volumes(account, now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn look_at_buckets(
+        &self,
+        account: &Account<A>,
+        now: Timestamp,
+    ) -> Result<(), RepositoryError> {
+        let mut after: Option<String> = None;
+        loop {
+            let ids = self
+                .repository
+                .resource_ids(&account.id, BUCKET, after.as_deref(), BATCH)
+                .await?;
+            let Some(last) = ids.last() else {
+                return Ok(());
+            };
+            after = Some(last.clone());
+            let looks: Vec<NewJob> = ids
+                .iter()
+                .map(|id| look(&account.id, BUCKET, id, now))
+                .collect();
+            self.repository.request(&looks, now).await?;
+        }
+    }
+
+    /// Looks at every volume that is listed, and at those that are recorded and may be gone.
+    async fn look_at_volumes(
+        &self,
+        account: &Account<A>,
+        now: Timestamp,
+    ) -> Result<(), ScheduleError> {
+        let Some(services) = account.services() else {
+            return Ok(());
+        };
+        let mut looks = Vec::new();
+        for region in &account.volume_regions {
+            let listed = volumes(&**services, account.pace(), region)
+                .await
+                .map_err(|error| ScheduleError::Volumes {
+                    region: region.clone(),
+                    error,
+                })?;
+            for volume in listed {
+                let mut look = look(&account.id, VOLUME, &volume.id, now);
+                look.payload["region"] = json!(region);
+                looks.push(look);
+            }
+        }
+        let mut after: Option<String> = None;
+        loop {
+            let ids = self
+                .repository
+                .resource_ids(&account.id, VOLUME, after.as_deref(), BATCH)
+                .await?;
+            let Some(last) = ids.last() else { break };
+            after = Some(last.clone());
+            for id in ids {
+                let wanted = look(&account.id, VOLUME, &id, now);
+                if looks.iter().any(|look| look.key == wanted.key) {
+                    continue;
+                }
+                let known = self.repository.resource(&account.id, VOLUME, &id).await?;
+                let region = known.map(|known| known.item.key.region);
+                let mut look = wanted;
+                look.payload["region"] = json!(region);
+                looks.push(look);
+            }
+        }
+        for some in looks.chunks(BATCH as usize) {
+            self.repository.request(some, now).await?;
+        }
+        Ok(())
+    }
+}
