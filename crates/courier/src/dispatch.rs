@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use compliance::notice::{Outcome, Protocol};
+use compliance::rules::configured::LambdaTarget;
 use guard::deliver::{Courier as Deliver, Message, SendError, Sending};
+
+use serde_json::Value;
 
 use crate::courier::{Courier, Parcel};
 
@@ -34,6 +37,10 @@ impl<E: Deliver> Deliver for Dispatch<E> {
             }
             _ => self.elsewhere.send(sending).await,
         }
+    }
+
+    async fn ask(&self, function: &LambdaTarget, event: &Value) -> Result<Value, SendError> {
+        self.elsewhere.ask(function, event).await
     }
 }
 
