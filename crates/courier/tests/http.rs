@@ -443,6 +443,14 @@ impl guard::deliver::Courier for Elsewhere {
         self.0.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
+
+    async fn ask(
+        &self,
+        _: &compliance::rules::configured::LambdaTarget,
+        event: &serde_json::Value,
+    ) -> Result<serde_json::Value, SendError> {
+        Ok(event.clone())
+    }
 }
 
 #[tokio::test]

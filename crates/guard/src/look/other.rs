@@ -1,12 +1,8 @@
 //! Reads resources that are no buckets: an account's Block Public Access, its root user, its volumes.
 
 use compliance::item::account::{account as account_item, public_access_block};
-use compliance::item::{
-    ACCOUNT, ACCOUNT_PUBLIC_ACCESS_BLOCK, ConfigurationItem, ItemStatus, ResourceKey, VOLUME,
-};
-use compliance::rules::volume_configuration;
-use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use compliance::item::volume::{Attachment, VolumeFacts, item as volume_item};
+use compliance::item::{ACCOUNT, ACCOUNT_PUBLIC_ACCESS_BLOCK, VOLUME};
 
 use super::{Found, LookError};
 use crate::account::{Account, Reach};
@@ -47,7 +43,9 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
                 match volume(&**services, pace, region, id).await {
                     Ok(Some(volume)) => {
                         let partition = account.partition();
-                        let item = volume_item(&account.id, partition, &volume, now);
+                        let region = volume.region.clone();
+                        let item =
+                            volume_item(partition, &account.id, &region, &facts(volume), now);
                         Ok(Found::Other(Box::new(item)))
                     }
                     Ok(None) => Ok(Found::Gone),
@@ -61,56 +59,27 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
     }
 }
 
-/// The item of a volume.
-fn volume_item(
-    account: &str,
-    partition: &str,
-    volume: &Volume,
-    now: Timestamp,
-) -> ConfigurationItem {
-    let attachments: Vec<Value> = volume
-        .attachments
-        .iter()
-        .map(|attachment| {
-            json!({
-                "instanceId": attachment.instance,
-                "device": attachment.device,
-                "state": attachment.state,
-                "deleteOnTermination": attachment.delete_on_termination,
+/// What an item says of a volume.
+fn facts(volume: Volume) -> VolumeFacts {
+    let attachments = volume.attachments.into_iter();
+    VolumeFacts {
+        id: volume.id,
+        availability_zone: volume.availability_zone,
+        encrypted: volume.encrypted,
+        kms_key: volume.kms_key,
+        state: volume.state,
+        created: volume.created,
+        size: volume.size,
+        volume_type: volume.volume_type,
+        snapshot: volume.snapshot,
+        attachments: attachments
+            .map(|attachment| Attachment {
+                instance: attachment.instance,
+                device: attachment.device,
+                state: attachment.state,
+                delete_on_termination: attachment.delete_on_termination,
             })
-        })
-        .collect();
-    let mut configuration = volume_configuration(
-        &volume.id,
-        volume.encrypted,
-        volume.kms_key.as_deref(),
-        &volume.state,
-        attachments,
-    );
-    configuration["size"] = json!(volume.size);
-    configuration["volumeType"] = json!(volume.volume_type);
-    configuration["snapshotId"] = json!(volume.snapshot);
-    configuration["availabilityZone"] = json!(volume.availability_zone);
-    ConfigurationItem {
-        key: ResourceKey {
-            account: account.to_owned(),
-            region: volume.region.clone(),
-            resource_type: VOLUME.to_owned(),
-            resource_id: volume.id.clone(),
-        },
-        status: ItemStatus::Ok,
-        capture_time: now,
-        resource_name: None,
-        arn: format!(
-            "arn:{partition}:ec2:{}:{account}:volume/{}",
-            volume.region, volume.id
-        ),
-        creation_time: volume.created,
-        tags: volume.tags.clone(),
-        related_events: Vec::new(),
-        relationships: Vec::new(),
-        configuration,
-        supplementary_configuration: Map::new(),
-        portcullis: Value::Null,
+            .collect(),
+        tags: volume.tags,
     }
 }
