@@ -4,17 +4,26 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use compliance::pattern::EventPattern;
+use compliance::pattern::{EventPattern, RuleSet};
 use serde_json::{Value, json};
 
 /// A pattern, events that match it, and events that do not.
 fn check(pattern: &str, matching: &[Value], others: &[Value]) {
     let parsed = EventPattern::parse(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
-    for event in matching {
-        assert!(parsed.matches(event), "{pattern} must match {event}");
-    }
-    for event in others {
-        assert!(!parsed.matches(event), "{pattern} must not match {event}");
+    let set = RuleSet::new([((), parsed.clone())]);
+    let events = matching.iter().map(|event| (event, true));
+    for (event, expected) in events.chain(others.iter().map(|event| (event, false))) {
+        let what = if expected {
+            "must match"
+        } else {
+            "must not match"
+        };
+        assert_eq!(parsed.matches(event), expected, "{pattern} {what} {event}");
+        // The fast reading too; it refuses the text of what is not an object.
+        let found = set
+            .matching(&event.to_string())
+            .is_ok_and(|ids| !ids.is_empty());
+        assert_eq!(found, expected, "at once: {pattern} {what} {event}");
     }
 }
 
