@@ -186,6 +186,18 @@ mod arrays {
     }
 
     #[test]
+    fn a_scalar_beside_the_elements_is_no_absence() {
+        check(
+            r#"{"a": [{"exists": false}, 1], "a.b": [2]}"#,
+            &[
+                json!({"a": [[6], {"b": 2}]}),
+                json!({"a": [1, [6], {"b": 2}]}),
+            ],
+            &[json!({"a": [5, [6], {"b": 2}]})],
+        );
+    }
+
+    #[test]
     fn absence_speaks_of_the_element_that_the_others_chose() {
         let pattern = r#"{"evaluations": {"annotation": [{"exists": false}], "complianceType": ["NON_COMPLIANT"]}}"#;
         check(
