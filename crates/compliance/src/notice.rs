@@ -10,9 +10,11 @@
 
 mod body;
 mod chat;
+mod details;
 mod escalation;
 mod evidence;
 mod html;
+mod kind;
 pub mod links;
 pub mod mail;
 mod outcome;
@@ -27,17 +29,22 @@ pub mod token;
 mod webhook;
 mod words;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::item::ResourceKey;
 
 pub use chat::{chat, slack};
+pub use details::{
+    DigestLine, Escalation, ExceptionSummary, Exposure, Links, Recurrence, Remediation,
+    RemediationState, WhoDidIt,
+};
 pub use escalation::{
     Acknowledgement, EscalationStanding, Ladder, LadderStep, NextEscalation, next_escalation,
 };
 pub use html::html;
+pub use kind::{Access, HeldBy, Mechanism, NoticeKind, Severity, WayIn};
 pub use outcome::Outcome;
 pub use quiet::{QuietHours, Zone};
 pub use retry::RetrySchedule;
@@ -194,338 +201,6 @@ impl Notice {
             links: Links::default(),
         }
     }
-}
-
-/// What a notice says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NoticeKind {
-    /// Something is open and needs somebody.
-    Opened,
-    /// It was closed by a remediation, read back and verified.
-    Closed,
-    /// A remediation was tried and did not close it.
-    RemediationFailed,
-    /// A remediation would close it and is held back; [`Notice::held_by`] says by what.
-    RemediationHeld,
-    /// It will be closed at [`Notice::closes_at`] unless somebody objects.
-    GraceBegins,
-    /// Somebody closed it.
-    Resolved,
-    /// It is open again, by the same cause.
-    Recurred,
-    /// Nobody answered in time; this is the next contact.
-    Escalated,
-    /// An exception ends soon.
-    ExceptionExpiring,
-    /// An exception has ended, and what it covered is still open.
-    ExceptionExpired,
-    /// What is open is wider than the exception covers.
-    ExceptionVoid,
-    /// A notice could not be delivered.
-    DeadLetter,
-    /// Something is not watched any more: a source is silent, credentials have expired.
-    CoverageLost,
-    /// Several notices in one.
-    Digest,
-    /// Somebody tries a subscription.
-    Test,
-    /// A new subscriber is asked whether they want this.
-    SubscriptionConfirmation,
-    /// A subscriber has left; the topic's others are told.
-    Unsubscribed,
-}
-
-impl NoticeKind {
-    /// Every kind.
-    pub const ALL: [NoticeKind; 17] = [
-        NoticeKind::Opened,
-        NoticeKind::Closed,
-        NoticeKind::RemediationFailed,
-        NoticeKind::RemediationHeld,
-        NoticeKind::GraceBegins,
-        NoticeKind::Resolved,
-        NoticeKind::Recurred,
-        NoticeKind::Escalated,
-        NoticeKind::ExceptionExpiring,
-        NoticeKind::ExceptionExpired,
-        NoticeKind::ExceptionVoid,
-        NoticeKind::DeadLetter,
-        NoticeKind::CoverageLost,
-        NoticeKind::Digest,
-        NoticeKind::Test,
-        NoticeKind::SubscriptionConfirmation,
-        NoticeKind::Unsubscribed,
-    ];
-
-    /// Its name, as in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            NoticeKind::Opened => "opened",
-            NoticeKind::Closed => "closed",
-            NoticeKind::RemediationFailed => "remediation_failed",
-            NoticeKind::RemediationHeld => "remediation_held",
-            NoticeKind::GraceBegins => "grace_begins",
-            NoticeKind::Resolved => "resolved",
-            NoticeKind::Recurred => "recurred",
-            NoticeKind::Escalated => "escalated",
-            NoticeKind::ExceptionExpiring => "exception_expiring",
-            NoticeKind::ExceptionExpired => "exception_expired",
-            NoticeKind::ExceptionVoid => "exception_void",
-            NoticeKind::DeadLetter => "dead_letter",
-            NoticeKind::CoverageLost => "coverage_lost",
-            NoticeKind::Digest => "digest",
-            NoticeKind::Test => "test",
-            NoticeKind::SubscriptionConfirmation => "subscription_confirmation",
-            NoticeKind::Unsubscribed => "unsubscribed",
-        }
-    }
-
-    /// Reads [`NoticeKind::as_str`]'s spelling.
-    pub fn parse(text: &str) -> Option<NoticeKind> {
-        NoticeKind::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-    }
-
-    /// Whether it is about the subscription itself: neither filtered nor held for the morning.
-    pub fn is_about_subscription(self) -> bool {
-        matches!(
-            self,
-            NoticeKind::Test | NoticeKind::SubscriptionConfirmation | NoticeKind::Unsubscribed
-        )
-    }
-
-    /// Whether what it tells of is over, so that nobody needs to act.
-    pub fn is_good_news(self) -> bool {
-        matches!(self, NoticeKind::Closed | NoticeKind::Resolved)
-    }
-}
-
-/// How severe a notice is.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// To know.
-    #[default]
-    Informational,
-    /// To be looked at some day.
-    Low,
-    /// To be looked at soon.
-    Medium,
-    /// Somebody outside can read.
-    High,
-    /// Somebody outside can write.
-    Critical,
-}
-
-impl Severity {
-    /// Its name, as in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Severity::Informational => "informational",
-            Severity::Low => "low",
-            Severity::Medium => "medium",
-            Severity::High => "high",
-            Severity::Critical => "critical",
-        }
-    }
-}
-
-/// One open way into a bucket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct WayIn {
-    /// Through what.
-    pub via: Mechanism,
-    /// For what.
-    pub access: Access,
-}
-
-/// Through what a bucket is open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mechanism {
-    /// The ACL.
-    Acl,
-    /// The bucket policy.
-    Policy,
-    /// An access point.
-    AccessPoint,
-}
-
-/// For what a bucket is open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Access {
-    /// Listing and reading.
-    Read,
-    /// Writing, deleting, changing.
-    Write,
-}
-
-/// Who opened it, as the event tells it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct WhoDidIt {
-    /// The ARN or name of who asked for it.
-    pub actor: Option<String>,
-    /// From where.
-    pub source_ip: Option<String>,
-    /// The operation, such as `PutBucketPolicy`.
-    pub event_name: Option<String>,
-    /// When it was done.
-    pub event_time: Option<Timestamp>,
-    /// The event's id.
-    pub event_id: Option<String>,
-}
-
-/// How long a resource is or was open.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Exposure {
-    /// From when: the event's time where there is one.
-    pub from: Timestamp,
-    /// Until when; `None`: it is open.
-    #[serde(default)]
-    pub to: Option<Timestamp>,
-    /// When it was found.
-    pub detected_at: Timestamp,
-}
-
-/// A remediation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Remediation {
-    /// Its id in the journal.
-    pub id: String,
-    /// The difference that it makes, line by line, marked `+`, `-` or with a space.
-    #[serde(default)]
-    pub summary: Vec<String>,
-    /// The command that takes it back.
-    #[serde(default)]
-    pub undo_command: Option<String>,
-    /// How far it is.
-    pub state: RemediationState,
-}
-
-/// How far a remediation is (AWS Config API reference, `RemediationExecutionStatus`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum RemediationState {
-    /// Not begun.
-    Queued,
-    /// Begun.
-    InProgress,
-    /// Done and verified.
-    Succeeded,
-    /// Not done, or done and not effective.
-    Failed,
-}
-
-/// What holds a remediation back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HeldBy {
-    /// Too many changes in too short a time.
-    CircuitBreaker,
-    /// Somebody opens it again each time.
-    LoopGuard,
-    /// Enforcement is not switched on for it.
-    EnforcementOff,
-    /// All enforcement was stopped.
-    EnforcementStopped,
-    /// The grace period is running.
-    GracePeriod,
-    /// The configuration says to notify and leave it as it is.
-    NotifyOnly,
-}
-
-impl HeldBy {
-    /// Its name, as in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            HeldBy::CircuitBreaker => "circuit_breaker",
-            HeldBy::LoopGuard => "loop_guard",
-            HeldBy::EnforcementOff => "enforcement_off",
-            HeldBy::EnforcementStopped => "enforcement_stopped",
-            HeldBy::GracePeriod => "grace_period",
-            HeldBy::NotifyOnly => "notify_only",
-        }
-    }
-}
-
-/// That the same cause was seen before.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Recurrence {
-    /// Which time it is, in the window.
-    pub count: u32,
-    /// The window in days.
-    pub within_days: u32,
-    /// When it was last closed.
-    #[serde(default)]
-    pub last_closed_at: Option<Timestamp>,
-    /// By whom it was last closed.
-    #[serde(default)]
-    pub last_closed_by: Option<String>,
-}
-
-/// That an earlier contact did not answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Escalation {
-    /// Which step of the ladder this is, from 1.
-    pub step: u32,
-    /// How many there are.
-    pub of: u32,
-    /// Who was told before.
-    #[serde(default)]
-    pub previous_contact: Option<String>,
-    /// How long they were waited for.
-    pub waited: SignedDuration,
-}
-
-/// The exception that a notice is about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExceptionSummary {
-    /// Its id.
-    pub id: String,
-    /// Who answers for it.
-    pub owner: String,
-    /// Why the bucket is open.
-    pub reason: String,
-    /// From this moment on it covers nothing.
-    pub expires: Timestamp,
-}
-
-/// One notice in a digest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DigestLine {
-    /// The notice's id.
-    pub notice_id: String,
-    /// The finding.
-    #[serde(default)]
-    pub finding_id: Option<String>,
-    /// What it says.
-    pub kind: NoticeKind,
-    /// How severe it is.
-    pub severity: Severity,
-    /// Its subject, unshortened.
-    pub subject: String,
-    /// When it was made.
-    pub created_at: Timestamp,
-}
-
-/// Where to go from a notice. Each is an absolute address.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Links {
-    /// To say that somebody is on it.
-    pub acknowledge: Option<String>,
-    /// The finding in the console.
-    pub console: Option<String>,
-    /// To confirm a subscription. Whoever has it can confirm.
-    pub confirm: Option<String>,
-    /// To leave. Differs from subscription to subscription, so that it is set when it is sent.
-    pub unsubscribe: Option<String>,
 }
 
 /// [`ResourceKey`] as JSON: the core type is not tied to a format.
