@@ -187,14 +187,20 @@ mod arrays {
 
     #[test]
     fn a_scalar_beside_the_elements_is_no_absence() {
-        check(
-            r#"{"a": [{"exists": false}, 1], "a.b": [2]}"#,
-            &[
-                json!({"a": [[6], {"b": 2}]}),
-                json!({"a": [1, [6], {"b": 2}]}),
-            ],
-            &[json!({"a": [5, [6], {"b": 2}]})],
-        );
+        let a = |value: Value| [json!({"a": value}), json!({"x": [{"a": value}]})];
+        for (pattern, at) in [
+            (r#"{"a": [{"exists": false}, 1], "a.b": [2]}"#, 0),
+            (r#"{"x": {"a": [{"exists": false}, 1], "a.b": [2]}}"#, 1),
+        ] {
+            check(
+                pattern,
+                &[
+                    a(json!([[6], {"b": 2}]))[at].clone(),
+                    a(json!([1, [6], {"b": 2}]))[at].clone(),
+                ],
+                &[a(json!([5, [6], {"b": 2}]))[at].clone()],
+            );
+        }
     }
 
     #[test]
