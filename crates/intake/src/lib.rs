@@ -2,17 +2,31 @@
 //!
 //! - [`queue`] polls queues of events; [`ops_log`] reads the socket of Ceph's gateway. Both hand over what
 //!   came to a [`guard::intake::EventSink`], and let it go only when it is stored.
+//! - [`server`] serves [`routes`]: [`events`] for EventBridge, [`sns`] for SNS, [`links`] for mails, and apart
+//!   from those, on loopback, [`health`].
 //! - [`sources`] knows of each source whether it is heard; [`metrics`] counts.
 //!
 //! Whatever comes is a hint and never a fact: the sink makes looks of it and nothing else.
 
+pub mod events;
+pub mod fetch;
+pub mod health;
+pub mod links;
 pub mod metrics;
 pub mod ops_log;
 pub mod queue;
+pub mod routes;
+pub mod server;
+pub mod sns;
 pub mod sources;
 
-use jiff::{SignedDuration, Timestamp};
+use std::sync::Arc;
 use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// Tells the time.
+pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// `at` and so much later; far in the future, the end of time.
 fn later(at: Timestamp, by: Duration) -> Timestamp {

@@ -82,6 +82,7 @@ struct Inner {
     sweep_age: Family<AccountRegion, Number>,
     untold: Family<AccountRegion, Gauge>,
     enforcement_stopped: Gauge,
+    store_up: Gauge,
 }
 
 impl fmt::Debug for Metrics {
@@ -142,6 +143,7 @@ impl Metrics {
             sweep_age: Family::default(),
             untold: Family::default(),
             enforcement_stopped: Gauge::default(),
+            store_up: Gauge::default(),
             registry: Registry::default(),
         };
         macro_rules! register {
@@ -174,6 +176,7 @@ impl Metrics {
             sweep_age "last_sweep_age_seconds" "Since the end of the last sweep of an account's region"
             untold "untold_changes" "Changes that sweeps found and no event had told"
             enforcement_stopped "enforcement_stopped" "Whether enforcement is stopped everywhere"
+            store_up "store_up" "Whether the store answered when these metrics were read"
         }
         inner.registry = registry;
         Metrics(Arc::new(inner))
@@ -316,6 +319,11 @@ impl Metrics {
         self.0.enforcement_stopped.set(stopped.into());
     }
 
+    /// Whether the store answers; if not, what is read from it is as it was before.
+    pub(crate) fn store_up(&self, up: bool) {
+        self.0.store_up.set(up.into());
+    }
+
     /// What the store has now. Kinds and states that are not named any more count zero.
     pub fn totals(&self, totals: &guard::repository::Totals, now: Timestamp) {
         let inner = &self.0;
@@ -347,6 +355,9 @@ impl Metrics {
     /// How well each account's regions are covered now.
     pub fn coverage(&self, coverage: &[guard::state::Coverage], now: Timestamp) {
         let inner = &self.0;
+        inner.event_age.clear();
+        inner.sweep_age.clear();
+        inner.untold.clear();
         for one in coverage {
             let labels = AccountRegion {
                 account: one.account.clone(),

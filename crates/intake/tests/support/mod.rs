@@ -151,3 +151,106 @@ impl Bench {
         self.metrics.text().lines().any(|found| found == line)
     }
 }
+
+/// Raw HTTP against a server of the test's own.
+pub(crate) mod http {
+    use std::net::SocketAddr;
+
+    use axum::Router;
+    use intake::server::{Server, ServerSettings};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+    use tokio::sync::watch;
+    use tokio::task::JoinHandle;
+
+    pub(crate) struct Served {
+        pub(crate) address: SocketAddr,
+        pub(crate) stop: watch::Sender<bool>,
+        pub(crate) task: JoinHandle<()>,
+    }
+
+    pub(crate) fn loopback() -> ServerSettings {
+        ServerSettings::new(([127, 0, 0, 1], 0).into())
+    }
+
+    pub(crate) async fn serve(routes: Router) -> Served {
+        serve_with(routes, loopback()).await
+    }
+
+    pub(crate) async fn serve_with(routes: Router, settings: ServerSettings) -> Served {
+        let server = Server::bind(settings).await.unwrap();
+        let address = server.address().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(server.serve(routes, stopped));
+        Served {
+            address,
+            stop,
+            task,
+        }
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct Answer {
+        pub(crate) status: u16,
+        pub(crate) headers: Vec<(String, String)>,
+        pub(crate) body: String,
+    }
+
+    impl Answer {
+        pub(crate) fn header(&self, name: &str) -> Option<&str> {
+            let mut found = self.headers.iter().filter(|(found, _)| found == name);
+            let (_, value) = found.next()?;
+            assert!(found.next().is_none(), "{name} twice: {self:?}");
+            Some(value)
+        }
+
+        pub(crate) fn read(bytes: &[u8]) -> Answer {
+            let text = String::from_utf8_lossy(bytes);
+            let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+            let mut lines = head.lines();
+            let status = lines.next().and_then(|line| line.split(' ').nth(1));
+            let headers = lines.filter_map(|line| {
+                let (name, value) = line.split_once(": ")?;
+                Some((name.to_ascii_lowercase(), value.to_owned()))
+            });
+            Answer {
+                status: status.map_or(0, |status| status.parse().unwrap()),
+                headers: headers.collect(),
+                body: body.to_owned(),
+            }
+        }
+    }
+
+    impl Served {
+        pub(crate) async fn send(&self, request: &[u8]) -> Answer {
+            let mut socket = TcpStream::connect(self.address).await.unwrap();
+            // A server that refuses what is too large may close before all of it is written.
+            let _ = socket.write_all(request).await;
+            let mut answer = Vec::new();
+            let _ = socket.read_to_end(&mut answer).await;
+            Answer::read(&answer)
+        }
+
+        pub(crate) async fn request(
+            &self,
+            method: &str,
+            target: &str,
+            headers: &[(&str, &str)],
+            body: &str,
+        ) -> Answer {
+            let mut head = format!(
+                "{method} {target} HTTP/1.1\r\nHost: guard.example.com\r\nConnection: close\r\nContent-Length: {}\r\n",
+                body.len()
+            );
+            for (name, value) in headers {
+                head.push_str(&format!("{name}: {value}\r\n"));
+            }
+            self.send(format!("{head}\r\n{body}").as_bytes()).await
+        }
+
+        pub(crate) async fn end(self) {
+            self.stop.send(true).unwrap();
+            self.task.await.unwrap();
+        }
+    }
+}
