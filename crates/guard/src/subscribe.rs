@@ -1,16 +1,14 @@
 //! Subscribers: asked before anything is sent to them, and what the links in their notices do.
 //!
 //! Nothing is sent to a mailbox whose reader has not said that they want it. The question is a notice
-//! like any other, sent by the same loop; its link, and the links to leave and to acknowledge, come
-//! back through a web server, which hands them to [`follow`].
+//! like any other, sent by the same loop. What its link and the link to leave do when somebody follows
+//! them ([`compliance::notice::links`]) is here; what the link to acknowledge does is
+//! [`acknowledge`](crate::escalate::acknowledge).
 
-use compliance::notice::links::{LinkAction, LinkRequest, refusal};
-use compliance::notice::token::{TokenError, TokenKey};
 use compliance::notice::{Notice, NoticeKind, Subscription};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use crate::escalate::{AcknowledgeError, acknowledge};
 use crate::outbox;
 use crate::repository::{Repository, RepositoryError};
 use crate::state::SubscriptionState;
@@ -77,81 +75,8 @@ pub async fn ask_to_confirm<P: Repository>(
     Ok(asked)
 }
 
-/// What a web server answers to a link.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
-    /// The HTTP status.
-    pub status: u16,
-    /// HTML, to be sent with [`compliance::notice::links::PAGE_HEADERS`].
-    pub body: String,
-}
-
-/// How links are answered.
-#[derive(Clone, Debug)]
-pub struct Following<'a> {
-    /// The subscriptions, as configured.
-    pub configured: &'a [Subscription],
-    /// What links are signed with.
-    pub key: &'a TokenKey,
-    /// How long an acknowledgement by a link holds the ladder; `None`: until it is over.
-    pub acknowledged_for: Option<SignedDuration>,
-}
-
-/// Answers somebody who follows a link: with a question if they only look (`GET`), and by doing it if they
-/// say so (`POST`). To do it twice is to do it once.
-pub async fn follow<P: Repository>(
-    repository: &P,
-    following: &Following<'_>,
-    request: &LinkRequest,
-    does: bool,
-    now: Timestamp,
-) -> Result<Page, RepositoryError> {
-    let subscription = match request.check(following.key, following.configured, now) {
-        Ok(subscription) => subscription,
-        Err(error) => return Ok(refused(error)),
-    };
-    if !does {
-        return Ok(Page {
-            status: 200,
-            body: request.question(subscription),
-        });
-    }
-    match &request.action {
-        LinkAction::Confirm => confirm(repository, subscription, now).await?,
-        LinkAction::Unsubscribe => {
-            unsubscribe(repository, following.configured, subscription, now).await?;
-        }
-        LinkAction::Acknowledge { finding_id } => {
-            let until = following
-                .acknowledged_for
-                .and_then(|length| now.checked_add(length).ok());
-            // Whose link it is, is who it was.
-            let by = subscription.endpoint.to_string();
-            match acknowledge(repository, finding_id, &by, until, None, now).await {
-                Ok(_) => {}
-                Err(AcknowledgeError::Repository(error)) => return Err(error),
-                // It is over: there is nothing left to look after.
-                Err(AcknowledgeError::Resolved(_) | AcknowledgeError::NoSuchFinding(_)) => {}
-            }
-        }
-    }
-    Ok(Page {
-        status: 200,
-        body: request.done(subscription),
-    })
-}
-
-fn refused(error: TokenError) -> Page {
-    Page {
-        status: match error {
-            TokenError::Invalid => 403,
-            TokenError::Expired => 410,
-        },
-        body: refusal(error),
-    }
-}
-
-async fn confirm<P: Repository>(
+/// Notes that the receiver of a subscription wants it. To say it twice is to say it once.
+pub async fn confirm<P: Repository>(
     repository: &P,
     subscription: &Subscription,
     now: Timestamp,
@@ -171,8 +96,8 @@ async fn confirm<P: Repository>(
 }
 
 /// Ends a subscription, and says so to the others of its topic: a topic that nobody reads any more is
-/// for the operator to know.
-async fn unsubscribe<P: Repository>(
+/// for the operator to know. To say it twice is to say it once.
+pub async fn unsubscribe<P: Repository>(
     repository: &P,
     configured: &[Subscription],
     subscription: &Subscription,

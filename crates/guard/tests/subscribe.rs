@@ -6,12 +6,12 @@ mod support;
 
 use std::sync::Arc;
 
-use compliance::notice::links::{LinkMaker, LinkRequest};
-use compliance::notice::token::TokenKey;
+use compliance::notice::links::{LinkAction, LinkMaker, LinkRequest};
+use compliance::notice::token::{TokenError, TokenKey};
 use compliance::notice::{Endpoint, Filter, Links, Notice, NoticeKind, Protocol, Subscription};
 use guard::outbox::standing;
 use guard::repository::Repository;
-use guard::subscribe::{Following, Page, ask_to_confirm, follow};
+use guard::subscribe::{ask_to_confirm, confirm, unsubscribe};
 use jiff::{SignedDuration, Timestamp};
 use support::power::Power;
 use support::repository::{Disk, MemoryRepository};
@@ -68,24 +68,22 @@ fn links(kind: NoticeKind, subscription: &Subscription) -> Links {
     maker.links(&notice, subscription, now())
 }
 
+/// Follows a link, as a web server does on a POST.
 async fn click(
     repository: &MemoryRepository,
     configured: &[Subscription],
     link: &str,
-    does: bool,
     now: Timestamp,
-) -> Page {
+) -> Result<(), TokenError> {
     let (path, query) = link.strip_prefix(BASE).unwrap().split_once('?').unwrap();
     let request = LinkRequest::parse(path, query).unwrap();
-    let key = key();
-    let following = Following {
-        configured,
-        key: &key,
-        acknowledged_for: Some(SignedDuration::from_hours(8)),
+    let subscription = request.check(&key(), configured, now)?;
+    let done = match request.action {
+        LinkAction::Confirm => confirm(repository, subscription, now).await,
+        _ => unsubscribe(repository, configured, subscription, now).await,
     };
-    follow(repository, &following, &request, does, now)
-        .await
-        .unwrap()
+    done.unwrap();
+    Ok(())
 }
 
 /// Who gets notices, by id.
@@ -112,85 +110,65 @@ fn waiting(repository: &MemoryRepository) -> Vec<(NoticeKind, String)> {
         .collect()
 }
 
+/// Asks whoever is to be asked: their ids.
+async fn ask(
+    repository: &MemoryRepository,
+    configured: &[Subscription],
+    again: Option<&str>,
+    now: Timestamp,
+) -> Vec<String> {
+    ask_to_confirm(repository, configured, again, now)
+        .await
+        .unwrap()
+}
+
+fn confirming(subscription: &Subscription) -> String {
+    links(NoticeKind::SubscriptionConfirmation, subscription)
+        .confirm
+        .unwrap()
+}
+
+fn leaving(subscription: &Subscription) -> String {
+    links(NoticeKind::Opened, subscription).unsubscribe.unwrap()
+}
+
+const NOBODY: [&str; 0] = [];
+
 #[tokio::test]
 async fn a_mailbox_is_asked_once_and_gets_nothing_before_it_says_yes() {
     let (repository, mut all) = (repository(), configured());
-    let asked = ask_to_confirm(&repository, &all, None, now())
-        .await
-        .unwrap();
-    assert_eq!(asked, ["eve"]);
-    assert_eq!(
-        waiting(&repository),
-        [(NoticeKind::SubscriptionConfirmation, "eve".to_owned())]
-    );
+    assert_eq!(ask(&repository, &all, None, now()).await, ["eve"]);
+    let question = (NoticeKind::SubscriptionConfirmation, "eve".to_owned());
+    assert_eq!(waiting(&repository), [question]);
     assert_eq!(reached(&repository, &all).await, ["bot"]);
     // Starting again is no reason to ask again.
-    assert!(
-        ask_to_confirm(&repository, &all, None, now())
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert_eq!(ask(&repository, &all, None, now()).await, NOBODY);
 
-    let link = links(NoticeKind::SubscriptionConfirmation, &all[0])
-        .confirm
-        .unwrap();
-    // A program that only looks confirms nothing.
-    let page = click(&repository, &all, &link, false, now()).await;
-    assert_eq!(page.status, 200);
-    assert!(page.body.contains("<form method=\"post\">"));
-    assert_eq!(reached(&repository, &all).await, ["bot"]);
+    let link = confirming(&all[0]);
     for _ in 0..2 {
-        let page = click(&repository, &all, &link, true, now()).await;
-        assert!(
-            page.status == 200 && page.body.contains("Confirmed"),
-            "{page:?}"
-        );
+        assert_eq!(click(&repository, &all, &link, now()).await, Ok(()));
         assert_eq!(reached(&repository, &all).await, ["eve", "bot"]);
     }
-    assert!(
-        ask_to_confirm(&repository, &all, None, now())
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert_eq!(ask(&repository, &all, None, now()).await, NOBODY);
 
     // Another address has said nothing yet, and the old one's link says nothing for it.
     all[0].endpoint = Endpoint::new("adam@example.com");
     assert_eq!(reached(&repository, &all).await, ["bot"]);
-    assert_eq!(
-        click(&repository, &all, &link, true, now()).await.status,
-        403
-    );
+    let old = click(&repository, &all, &link, now()).await;
+    assert_eq!(old, Err(TokenError::Invalid));
     assert_eq!(reached(&repository, &all).await, ["bot"]);
-    let asked = ask_to_confirm(&repository, &all, None, now())
-        .await
-        .unwrap();
-    assert_eq!(asked, ["eve"]);
+    assert_eq!(ask(&repository, &all, None, now()).await, ["eve"]);
 }
 
 #[tokio::test]
-async fn a_link_that_has_expired_says_so_and_another_can_be_asked_for() {
+async fn a_link_that_has_expired_confirms_nothing_and_another_can_be_asked_for() {
     let (repository, all) = (repository(), configured());
-    ask_to_confirm(&repository, &all, None, now())
-        .await
-        .unwrap();
-    let link = links(NoticeKind::SubscriptionConfirmation, &all[0])
-        .confirm
-        .unwrap();
+    ask(&repository, &all, None, now()).await;
     let later = at("2026-01-05T00:00:00Z");
-    for does in [false, true] {
-        let page = click(&repository, &all, &link, does, later).await;
-        assert!(
-            page.status == 410 && page.body.contains("has expired"),
-            "{page:?}"
-        );
-    }
+    let old = click(&repository, &all, &confirming(&all[0]), later).await;
+    assert_eq!(old, Err(TokenError::Expired));
     assert_eq!(reached(&repository, &all).await, ["bot"]);
-    let asked = ask_to_confirm(&repository, &all, Some("eve"), later)
-        .await
-        .unwrap();
-    assert_eq!(asked, ["eve"]);
+    assert_eq!(ask(&repository, &all, Some("eve"), later).await, ["eve"]);
     assert_eq!(waiting(&repository).len(), 2);
 }
 
@@ -199,58 +177,34 @@ async fn who_leaves_gets_nothing_more_and_the_others_know() {
     let (repository, mut all) = (repository(), configured());
     // Confirmed in the configuration: nobody is asked, and leaving works all the same.
     all[0].confirmed = true;
-    assert!(
-        ask_to_confirm(&repository, &all, None, now())
-            .await
-            .unwrap()
-            .is_empty()
-    );
-    assert_eq!(reached(&repository, &all).await, ["eve", "bot"]);
-    let link = links(NoticeKind::Opened, &all[0]).unsubscribe.unwrap();
-    click(&repository, &all, &link, false, now()).await;
+    assert_eq!(ask(&repository, &all, None, now()).await, NOBODY);
     assert_eq!(reached(&repository, &all).await, ["eve", "bot"]);
     // Years later, and twice.
     for _ in 0..2 {
-        let page = click(&repository, &all, &link, true, at("2029-01-01T00:00:00Z")).await;
-        assert!(
-            page.status == 200 && page.body.contains("Unsubscribed"),
-            "{page:?}"
-        );
+        let later = at("2029-01-01T00:00:00Z");
+        let left = click(&repository, &all, &leaving(&all[0]), later).await;
+        assert_eq!(left, Ok(()));
     }
     assert_eq!(reached(&repository, &all).await, ["bot"]);
-    assert_eq!(
-        waiting(&repository),
-        [(NoticeKind::Unsubscribed, "bot".to_owned())]
-    );
+    let told = (NoticeKind::Unsubscribed, "bot".to_owned());
+    assert_eq!(waiting(&repository), [told]);
 }
 
 #[tokio::test]
 async fn who_has_left_comes_back_by_saying_so_again() {
     let (repository, all) = (repository(), configured());
-    ask_to_confirm(&repository, &all, None, now())
-        .await
-        .unwrap();
-    let confirm = links(NoticeKind::SubscriptionConfirmation, &all[0])
-        .confirm
-        .unwrap();
-    let leave = links(NoticeKind::Opened, &all[0]).unsubscribe.unwrap();
-    click(&repository, &all, &confirm, true, now()).await;
-    click(&repository, &all, &leave, true, at("2026-01-01T01:00:00Z")).await;
+    let (link, leave) = (confirming(&all[0]), leaving(&all[0]));
+    ask(&repository, &all, None, now()).await;
+    click(&repository, &all, &link, now()).await.unwrap();
+    let soon = at("2026-01-01T01:00:00Z");
+    click(&repository, &all, &leave, soon).await.unwrap();
     assert_eq!(reached(&repository, &all).await, ["bot"]);
     let later = at("2026-01-01T02:00:00Z");
-    assert!(
-        ask_to_confirm(&repository, &all, None, later)
-            .await
-            .unwrap()
-            .is_empty()
-    );
-    let asked = ask_to_confirm(&repository, &all, Some("eve"), later)
-        .await
-        .unwrap();
-    assert_eq!(asked, ["eve"]);
+    assert_eq!(ask(&repository, &all, None, later).await, NOBODY);
+    assert_eq!(ask(&repository, &all, Some("eve"), later).await, ["eve"]);
     // Asked is not confirmed, whatever was said before.
     assert_eq!(reached(&repository, &all).await, ["bot"]);
-    click(&repository, &all, &confirm, true, later).await;
+    click(&repository, &all, &link, later).await.unwrap();
     assert_eq!(reached(&repository, &all).await, ["eve", "bot"]);
 }
 
@@ -280,15 +234,4 @@ async fn a_question_is_asked_whenever_the_power_fails() {
             }
         }
     }
-}
-
-#[tokio::test]
-async fn an_acknowledgement_of_what_is_over_is_no_error() {
-    let (repository, all) = (Arc::new(repository()), configured());
-    let link = links(NoticeKind::Opened, &all[0]).acknowledge.unwrap();
-    let page = click(&repository, &all, &link, true, now()).await;
-    assert!(
-        page.status == 200 && page.body.contains("Thank you"),
-        "{page:?}"
-    );
 }
