@@ -319,7 +319,7 @@ pub fn millis(at: Timestamp) -> String {
 
 /// JSON with sorted members: whether `serde_json` keeps the order of insertion depends on what else
 /// is in the binary, and a hash must not.
-fn canonical(value: &Value, text: &mut String) {
+pub(crate) fn canonical(value: &Value, text: &mut String) {
     match value {
         Value::Object(members) => {
             let mut names: Vec<&String> = members.keys().collect();

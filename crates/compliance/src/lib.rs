@@ -3,6 +3,7 @@
 
 pub mod assessment;
 pub mod compliance_change;
+pub mod delivery_channel;
 pub mod event;
 pub mod exceptions;
 pub mod fingerprint;
@@ -13,3 +14,4 @@ pub mod pattern;
 pub mod remediation;
 pub mod report;
 pub mod rules;
+pub mod stable_id;
