@@ -5,6 +5,8 @@
 //! finding knows what was done and told before: an event that matches sends the findings that its rule
 //! failed by to the responder, or to a topic. All other targets get the event itself.
 
+use std::collections::BTreeSet;
+
 use compliance::compliance_change::ComplianceChange;
 use compliance::pattern::{EventPattern, RuleSet};
 use serde_json::json;
@@ -65,6 +67,21 @@ impl EventRules {
     /// The rules, in order.
     pub fn rules(&self) -> &[EventRule] {
         &self.rules
+    }
+
+    /// The configured targets of the rules that match an event which is about no finding, so that
+    /// neither the responder nor a topic has anything to do with it.
+    pub fn targets(&self, event: &serde_json::Value) -> BTreeSet<&str> {
+        self.matcher
+            .matching_value(event)
+            .into_iter()
+            .filter_map(|index| self.rules.get(*index))
+            .flat_map(|rule| &rule.targets)
+            .filter_map(|target| match target {
+                RuleTarget::Target(name) => Some(name.as_str()),
+                RuleTarget::Responder | RuleTarget::Topic(_) => None,
+            })
+            .collect()
     }
 
     /// Puts the changes of a decision on the bus, and marks its findings with where they go. `version` is

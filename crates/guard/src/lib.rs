@@ -20,6 +20,7 @@ pub mod escalate;
 pub mod event_rules;
 pub mod functions;
 pub mod gather;
+pub mod history;
 pub mod intake;
 pub mod journal;
 pub mod look;

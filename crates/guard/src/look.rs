@@ -29,6 +29,7 @@ use crate::clock::Clock;
 use crate::decide::{Decision, Seen, decide};
 use crate::error::{CallError, Hopeless};
 use crate::event_rules::Raised;
+use crate::history;
 use crate::journal::{Journal, JournalError, Record, State, remediations};
 use crate::outbox;
 use crate::remediate::{Notes, Permit, RemediateError, apply};
@@ -501,8 +502,18 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         jobs.extend(self.guard.deliveries(&notices, now).await?);
         jobs.extend(self.guard.first_escalations(&decision.findings, now));
         if decision.item_is_new {
-            let previous = self.known.as_ref().map(|known| &known.item);
+            if self.guard.clock.now().duration_since(item.capture_time) > history::STALE {
+                // History of that time may have been delivered: what is told now is read now.
+                return Err(RepositoryError::Conflict(item.key.clone()).into());
+            }
+            let before = self.known.as_ref();
+            let previous = before.map(|known| &known.item);
+            let version = before.map_or(0, |known| known.version) + 1;
             jobs.extend(self.guard.lambdas_to_ask(item, previous, now));
+            jobs.extend(
+                self.guard
+                    .change_deliveries(previous, item, version, now),
+            );
         }
         let content_hash = item.content_hash();
         let changed = |finding: &&crate::state::Finding| {

@@ -96,6 +96,14 @@ pub enum Operation {
     SendMessage,
     /// Invokes a function.
     InvokeFunction,
+    /// Delivers a file.
+    PutObject,
+    /// Makes the bucket that files are delivered to.
+    CreateBucket,
+    /// Closes that bucket to the public.
+    PutDeliveryBucketBlock,
+    /// Takes ACLs out of force in that bucket.
+    PutDeliveryBucketOwnership,
 }
 
 /// What a permission is about: the `Resource` of the statement that grants it.
@@ -119,6 +127,10 @@ pub enum Scope {
     Queue,
     /// Functions that are invoked.
     Function,
+    /// The bucket that files are delivered to.
+    DeliveryBucket,
+    /// The files in it.
+    DeliveredFile,
 }
 
 /// What somebody who makes a call is there for.
@@ -134,11 +146,13 @@ pub enum Role {
     Listener,
     /// Sends to topics, buses, queues and functions.
     Publisher,
+    /// Delivers files to a bucket.
+    Archivist,
 }
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Operation; 43] = [
+    pub const ALL: [Operation; 47] = [
         Operation::GetCallerIdentity,
         Operation::ListBuckets,
         Operation::GetBucketLocation,
@@ -182,6 +196,10 @@ impl Operation {
         Operation::PutEvents,
         Operation::SendMessage,
         Operation::InvokeFunction,
+        Operation::PutObject,
+        Operation::CreateBucket,
+        Operation::PutDeliveryBucketBlock,
+        Operation::PutDeliveryBucketOwnership,
     ];
 
     /// The name that the service's API reference gives it.
@@ -231,6 +249,10 @@ impl Operation {
             Operation::PutEvents => "PutEvents",
             Operation::SendMessage => "SendMessage",
             Operation::InvokeFunction => "Invoke",
+            Operation::PutObject => "PutObject",
+            Operation::CreateBucket => "CreateBucket",
+            Operation::PutDeliveryBucketBlock => "PutPublicAccessBlock",
+            Operation::PutDeliveryBucketOwnership => "PutBucketOwnershipControls",
         }
     }
 
@@ -281,6 +303,10 @@ impl Operation {
             Operation::PutEvents => "events:PutEvents",
             Operation::SendMessage => "sqs:SendMessage",
             Operation::InvokeFunction => "lambda:InvokeFunction",
+            Operation::PutObject => "s3:PutObject",
+            Operation::CreateBucket => "s3:CreateBucket",
+            Operation::PutDeliveryBucketBlock => "s3:PutBucketPublicAccessBlock",
+            Operation::PutDeliveryBucketOwnership => "s3:PutBucketOwnershipControls",
         })
     }
 
@@ -329,6 +355,10 @@ impl Operation {
             Operation::PutEvents => Scope::Bus,
             Operation::SendMessage => Scope::Queue,
             Operation::InvokeFunction => Scope::Function,
+            Operation::PutObject => Scope::DeliveredFile,
+            Operation::CreateBucket
+            | Operation::PutDeliveryBucketBlock
+            | Operation::PutDeliveryBucketOwnership => Scope::DeliveryBucket,
         }
     }
 
@@ -355,6 +385,7 @@ impl Operation {
             operation => match operation.scope() {
                 Scope::EventQueue => Role::Listener,
                 Scope::Topic | Scope::Bus | Scope::Queue | Scope::Function => Role::Publisher,
+                Scope::DeliveryBucket | Scope::DeliveredFile => Role::Archivist,
                 Scope::Account | Scope::Bucket | Scope::Object | Scope::AccessPoint
                     if operation.is_of_record() =>
                 {
@@ -401,6 +432,6 @@ mod tests {
         assert!(Operation::ALL.is_sorted());
         let distinct: std::collections::BTreeSet<_> = Operation::ALL.into_iter().collect();
         assert_eq!(distinct.len(), Operation::ALL.len());
-        assert_eq!(Operation::ALL.last(), Some(&Operation::InvokeFunction));
+        assert_eq!(Operation::ALL.last(), Some(&Operation::PutDeliveryBucketOwnership));
     }
 }

@@ -1,8 +1,10 @@
 //! From notices to deliveries: pure where it decides, and committed together with what is told.
 
+use std::collections::BTreeSet;
+
 use compliance::notice::{Delivery, Notice, Subscription, digest_dedupe_key, route};
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::account::Reach;
 use crate::clock::Clock;
@@ -85,6 +87,20 @@ fn job(notice: &Notice, delivery: &Delivery) -> NewJob {
         payload: json!({"notice": notice.id, "subscription": subscription}),
         due_at: delivery.due,
     }
+}
+
+/// The work that sends an event to targets.
+pub(crate) fn events(event: &Value, targets: BTreeSet<&str>, now: Timestamp) -> Vec<NewJob> {
+    let id = event["id"].as_str().unwrap_or_default();
+    targets
+        .into_iter()
+        .map(|target| NewJob {
+            kind: JobKind::Deliver,
+            key: format!("deliver {id} {target}"),
+            payload: json!({"target": target, "event": event}),
+            due_at: now,
+        })
+        .collect()
 }
 
 impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {

@@ -5,8 +5,9 @@
 //! failure means. Pace, retries and time-outs are [`crate::pace`]'s.
 //!
 //! This file has what a scan and a remediation need; [`record`] what a recorder reads beyond that,
-//! [`queue`] where events come from, [`publish`] where messages go.
+//! [`queue`] where events come from, [`publish`] where messages go, [`files`] where files go.
 
+pub mod files;
 pub mod publish;
 pub mod queue;
 pub mod record;

@@ -11,6 +11,8 @@ use crate::account::Reach;
 use crate::arrive;
 use crate::clock::Clock;
 use crate::deliver::Courier;
+use crate::history;
+use crate::ports::files::PutFile;
 use crate::repository::{Repository, RepositoryError};
 use crate::state::{Finish, Job, JobKind, NewJob};
 use crate::watch::Guard;
@@ -36,9 +38,12 @@ pub struct RunSettings {
 }
 
 /// Runs the guard until `stop` turns true. Work that runs then is finished.
-pub async fn run<P, A, C, S>(
+///
+/// `files` puts what the delivery channel delivers; without it nothing is delivered from here.
+pub async fn run<P, A, C, S, F>(
     guard: Arc<Guard<P, A, C>>,
     courier: Arc<S>,
+    files: Option<Arc<F>>,
     settings: &RunSettings,
     stop: watch::Receiver<bool>,
 ) -> Result<(), RepositoryError>
@@ -47,6 +52,7 @@ where
     A: Reach,
     C: Clock,
     S: Courier,
+    F: PutFile,
 {
     let now = guard.clock.now();
     let mut jobs: Vec<NewJob> = guard
@@ -61,6 +67,9 @@ where
         due_at: now,
     });
     jobs.extend(guard.schedules(now));
+    if let (Some(channel), Some(_)) = (&guard.settings.delivery_channel, &files) {
+        jobs.extend(history::scheduled(channel, now));
+    }
     guard.repository.request(&jobs, now).await?;
     let mut loops = JoinSet::new();
     let with = |concurrency: usize| WorkSettings {
@@ -118,6 +127,19 @@ where
             move |job| {
                 let guard = Arc::clone(&sweeping);
                 async move { guard.reconcile(&job).await }
+            },
+        ));
+    }
+    if let Some(files) = files {
+        let filing = Arc::clone(&guard);
+        loops.spawn(worker(
+            &guard,
+            &[JobKind::Snapshot],
+            with(1),
+            stop.clone(),
+            move |job| {
+                let (guard, files) = (Arc::clone(&filing), Arc::clone(&files));
+                async move { guard.deliver_files(&*files, &job).await }
             },
         ));
     }

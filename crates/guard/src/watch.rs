@@ -10,6 +10,7 @@ use jiff::SignedDuration;
 
 use crate::account::{Account, Reach};
 use crate::event_rules::EventRules;
+use crate::history::DeliveryChannel;
 use crate::record::Recorder;
 use crate::responder::ResponderSettings;
 
@@ -36,6 +37,11 @@ pub struct Settings {
     pub base_url: Option<String>,
     /// What is recorded.
     pub recorder: Recorder,
+    /// Where history and snapshots are delivered to, if they are.
+    pub delivery_channel: Option<DeliveryChannel>,
+    /// The configured targets that every new configuration item is sent to, by name, as AWS Config's
+    /// `ConfigurationItemChangeNotification`. Event rules that match send it to theirs as well.
+    pub change_stream: Vec<String>,
     /// How often accounts are gone through for their verdicts.
     pub sweep_every: SignedDuration,
     /// How often everything of every bucket is recorded.

@@ -33,6 +33,7 @@ use guard::state::{EventRecord, FindingState, JobKind};
 use guard::watch::{Guard, Settings};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use support::files::MemoryFiles;
 use support::power::Power;
 use support::repository::{Disk, MemoryRepository};
 use support::{Memory, NoServices, State, facts, private_acl, public_acl, public_policy};
@@ -168,6 +169,8 @@ fn settings() -> Settings {
         retries: RetrySchedule::default(),
         base_url: None,
         recorder: Recorder::everything(),
+        delivery_channel: None,
+        change_stream: Vec::new(),
         sweep_every: SignedDuration::from_hours(1),
         record_every: SignedDuration::from_hours(24),
         sweep_concurrency: 8,
@@ -236,7 +239,7 @@ impl World {
                     sweeps: 1,
                     keep_for: SignedDuration::from_hours(24),
                 };
-                run(guard, mailbox, &settings, stopped).await.unwrap();
+                run(guard, mailbox, None::<Arc<MemoryFiles>>, &settings, stopped).await.unwrap();
             })
         };
         Process {

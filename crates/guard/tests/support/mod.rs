@@ -6,8 +6,10 @@
     reason = "shared by several tests, each of which uses a part"
 )]
 
+pub mod files;
 pub mod power;
 pub mod repository;
+pub mod watching;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};

@@ -584,15 +584,23 @@ impl Repository for MemoryRepository {
 
     async fn items(
         &self,
-        _span: Option<(Timestamp, Timestamp)>,
+        span: Option<(Timestamp, Timestamp)>,
         after: Option<i64>,
         limit: u32,
     ) -> Result<Vec<(i64, ConfigurationItem)>, RepositoryError> {
         self.read(|disk| {
+            let newest = |item: &ConfigurationItem| {
+                disk.resources.values().any(|record| record.item == *item)
+            };
             (0_i64..)
-                .zip(disk.items.iter().cloned())
+                .zip(&disk.items)
                 .filter(|(id, _)| after.is_none_or(|after| *id > after))
+                .filter(|(_, item)| match span {
+                    Some((from, to)) => from <= item.capture_time && item.capture_time < to,
+                    None => !item.status.is_deleted() && newest(item),
+                })
                 .take(limit as usize)
+                .map(|(id, item)| (id, item.clone()))
                 .collect()
         })
         .await
