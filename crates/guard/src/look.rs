@@ -510,10 +510,7 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
             let previous = before.map(|known| &known.item);
             let version = before.map_or(0, |known| known.version) + 1;
             jobs.extend(self.guard.lambdas_to_ask(item, previous, now));
-            jobs.extend(
-                self.guard
-                    .change_deliveries(previous, item, version, now),
-            );
+            jobs.extend(self.guard.change_deliveries(previous, item, version, now));
         }
         let content_hash = item.content_hash();
         let changed = |finding: &&crate::state::Finding| {

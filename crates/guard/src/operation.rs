@@ -432,6 +432,9 @@ mod tests {
         assert!(Operation::ALL.is_sorted());
         let distinct: std::collections::BTreeSet<_> = Operation::ALL.into_iter().collect();
         assert_eq!(distinct.len(), Operation::ALL.len());
-        assert_eq!(Operation::ALL.last(), Some(&Operation::PutDeliveryBucketOwnership));
+        assert_eq!(
+            Operation::ALL.last(),
+            Some(&Operation::PutDeliveryBucketOwnership)
+        );
     }
 }

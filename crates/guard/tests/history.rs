@@ -71,13 +71,7 @@ impl World {
     }
 
     fn guard(&self, disk: Disk, settings: Settings) -> Watching {
-        watching(
-            &self.memory,
-            &self.clock,
-            disk,
-            &Power::endless(),
-            settings,
-        )
+        watching(&self.memory, &self.clock, disk, &Power::endless(), settings)
     }
 
     /// Does the delivery that is due, if one is.
@@ -97,7 +91,9 @@ impl World {
                 .unwrap();
             let document: Value = serde_json::from_str(&text).unwrap();
             let items = document["configurationItems"].as_array().unwrap();
-            let ids = items.iter().map(|item| item["resourceId"].as_str().unwrap());
+            let ids = items
+                .iter()
+                .map(|item| item["resourceId"].as_str().unwrap());
             (key.clone(), ids.map(str::to_owned).collect())
         });
         held.collect()
@@ -110,7 +106,11 @@ fn job(what: fn(&DeliveryChannel, Timestamp) -> Vec<NewJob>, now: Timestamp) -> 
 
 /// Records that a bucket was seen like this, at that time.
 async fn record(guard: &Watching, region: &str, name: &str, seen: &str, deleted: bool) {
-    let known = guard.repository.resource(ACCOUNT, BUCKET, name).await.unwrap();
+    let known = guard
+        .repository
+        .resource(ACCOUNT, BUCKET, name)
+        .await
+        .unwrap();
     let version = known.as_ref().map(|known| known.version);
     let key = ResourceKey::bucket(ACCOUNT, region, name);
     let document = serde_json::json!({
@@ -127,7 +127,11 @@ async fn record(guard: &Watching, region: &str, name: &str, seen: &str, deleted:
         item: Some((item, hash)),
         ..Commit::of(key, at(seen))
     };
-    guard.repository.commit(&commit, None, at(seen)).await.unwrap();
+    guard
+        .repository
+        .commit(&commit, None, at(seen))
+        .await
+        .unwrap();
 }
 
 fn announced(guard: &Watching) -> Vec<(String, Value)> {
@@ -169,7 +173,11 @@ async fn history_goes_out_every_so_often_and_each_item_once() {
     };
     let first = [
         (
-            key("eu-central-1", "2026/1/1", "19700101T000000Z_20260101T115000Z"),
+            key(
+                "eu-central-1",
+                "2026/1/1",
+                "19700101T000000Z_20260101T115000Z",
+            ),
             vec!["old".to_owned()],
         ),
         (
@@ -180,7 +188,12 @@ async fn history_goes_out_every_so_often_and_each_item_once() {
     assert_eq!(world.held(), BTreeMap::from(first.clone()));
     let told: Vec<_> = announced(&guard)
         .into_iter()
-        .map(|(to, event)| (to, event["detail"]["s3ObjectKey"].as_str().unwrap().to_owned()))
+        .map(|(to, event)| {
+            (
+                to,
+                event["detail"]["s3ObjectKey"].as_str().unwrap().to_owned(),
+            )
+        })
         .collect();
     assert_eq!(
         told,
@@ -307,7 +320,11 @@ async fn a_loss_of_power_at_any_call_loses_nothing() {
             if failed {
                 // If the power failed before it was asked for, it is asked for at the next start, with
                 // another end.
-                let was_begun = guard.repository.remembered("delivered history").await.unwrap();
+                let was_begun = guard
+                    .repository
+                    .remembered("delivered history")
+                    .await
+                    .unwrap();
                 if was_begun.is_none() {
                     continue;
                 }
@@ -342,7 +359,7 @@ async fn what_cannot_be_put_is_tried_again_and_said() {
         error: Some(error),
     }) = finish
     else {
-        panic!("{finish:?}")
+        unreachable!("{finish:?}")
     };
     assert!(due_at > world.clock.now());
     assert!(
@@ -399,7 +416,10 @@ async fn every_new_item_goes_to_the_change_stream() {
     assert_eq!(told.len(), 1);
     let (target, event) = &told[0];
     assert_eq!(target, "stream");
-    assert_eq!(event["detail"]["configurationItemDiff"]["changeType"], "CREATE");
+    assert_eq!(
+        event["detail"]["configurationItemDiff"]["changeType"],
+        "CREATE"
+    );
     assert_eq!(event["detail"]["configurationItem"]["resourceId"], "b");
 
     world.memory.change("b", |state| state.acl = public_acl());
@@ -413,7 +433,11 @@ async fn every_new_item_goes_to_the_change_stream() {
         "UPDATE"
     );
     assert_ne!(told[0].1["id"], told[1].1["id"]);
-    let known = guard.repository.resource(ACCOUNT, BUCKET, "b").await.unwrap();
+    let known = guard
+        .repository
+        .resource(ACCOUNT, BUCKET, "b")
+        .await
+        .unwrap();
     let findings = known.unwrap().findings;
     assert!(!findings.is_empty());
     // A change of configuration is about no finding: the responder has nothing to do with it.

@@ -239,7 +239,9 @@ impl World {
                     sweeps: 1,
                     keep_for: SignedDuration::from_hours(24),
                 };
-                run(guard, mailbox, None::<Arc<MemoryFiles>>, &settings, stopped).await.unwrap();
+                run(guard, mailbox, None::<Arc<MemoryFiles>>, &settings, stopped)
+                    .await
+                    .unwrap();
             })
         };
         Process {

@@ -58,6 +58,10 @@ struct PlacesArgs {
     /// The ARN of a topic, queue, event bus or function that messages go to; may be repeated.
     #[arg(long, value_name = "ARN", conflicts_with_all = ["reader", "responder"])]
     target: Vec<String>,
+
+    /// The ARN of the bucket that history and snapshots are delivered to.
+    #[arg(long, value_name = "ARN", conflicts_with_all = ["reader", "responder"])]
+    delivery_bucket: Option<String>,
 }
 
 /// Runs the command.
@@ -79,13 +83,16 @@ fn iam_policy(included: impl Fn(Operation) -> bool) -> Value {
     document(statements(included, |_| None))
 }
 
-/// The policy of the guard itself. Queues, topics, buses and functions are the named ones and no
-/// others; without a name there is no statement.
+/// The policy of the guard itself. Queues, topics, buses, functions and the bucket that files are
+/// delivered to are the named ones and no others; without a name there is no statement.
 fn recorder_policy(places: &PlacesArgs) -> Result<Value, String> {
-    let mut named: BTreeMap<Scope, Vec<&str>> = BTreeMap::new();
+    let mut named: BTreeMap<Scope, Vec<String>> = BTreeMap::new();
     if let Some(queue) = &places.queue {
         match target_scope(queue) {
-            Some(Scope::Queue) => named.entry(Scope::EventQueue).or_default().push(queue),
+            Some(Scope::Queue) => named
+                .entry(Scope::EventQueue)
+                .or_default()
+                .push(queue.clone()),
             _ => return Err(format!("`{queue}` is not the ARN of an SQS queue")),
         }
     }
@@ -93,15 +100,35 @@ fn recorder_policy(places: &PlacesArgs) -> Result<Value, String> {
         let scope = target_scope(target).ok_or_else(|| {
             format!("`{target}` is not the ARN of an SNS topic, an SQS queue, an event bus or a Lambda function")
         })?;
-        named.entry(scope).or_default().push(target);
+        named.entry(scope).or_default().push(target.clone());
+    }
+    if let Some(bucket) = &places.delivery_bucket {
+        if !is_bucket(bucket) {
+            return Err(format!("`{bucket}` is not the ARN of a bucket"));
+        }
+        named.insert(Scope::DeliveryBucket, vec![bucket.clone()]);
+        named.insert(Scope::DeliveredFile, vec![format!("{bucket}/*")]);
     }
     let included = |operation: Operation| match operation.role() {
-        Role::Listener | Role::Publisher => named.contains_key(&operation.scope()),
+        Role::Listener | Role::Publisher | Role::Archivist => {
+            named.contains_key(&operation.scope())
+        }
         _ => operation.is_of_recorder(),
     };
     Ok(document(statements(included, |scope| {
         named.get(&scope).map(|arns| json!(arns))
     })))
+}
+
+/// Whether it is `arn:PARTITION:s3:::BUCKET`.
+fn is_bucket(arn: &str) -> bool {
+    let parts: Vec<&str> = arn.split(':').collect();
+    match parts.as_slice() {
+        ["arn", _, "s3", "", "", name] => {
+            !name.is_empty() && !name.contains(|c: char| matches!(c, '/' | '*' | '?'))
+        }
+        _ => false,
+    }
 }
 
 /// What kind of place an ARN names: `arn:PARTITION:SERVICE:REGION:ACCOUNT:…`.
@@ -148,6 +175,8 @@ fn statements(
                 Scope::Bus => ("EventBuses", "arn:*:events:*:*:event-bus/*"),
                 Scope::Queue => ("Queues", "arn:*:sqs:*:*:*"),
                 Scope::Function => ("Functions", "arn:*:lambda:*:*:function:*"),
+                Scope::DeliveryBucket => ("DeliveryBucket", "arn:*:s3:::*"),
+                Scope::DeliveredFile => ("DeliveredFiles", "arn:*:s3:::*/*"),
             };
             let resource = named(scope).unwrap_or_else(|| resource.into());
             json!({"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource})
@@ -210,6 +239,7 @@ mod tests {
         PlacesArgs {
             queue: queue.map(str::to_owned),
             target: target.iter().map(|arn| (*arn).to_owned()).collect(),
+            delivery_bucket: None,
         }
     }
 
@@ -252,6 +282,34 @@ mod tests {
         );
         let none = recorder_policy(&places(None, &[])).unwrap();
         assert_eq!(none, iam_policy(Operation::is_of_recorder));
+    }
+
+    #[test]
+    fn files_are_delivered_to_one_bucket() {
+        let with = |arn: &str| {
+            recorder_policy(&PlacesArgs {
+                delivery_bucket: Some(arn.to_owned()),
+                ..places(None, &[])
+            })
+        };
+        let policy = with("arn:aws:s3:::archive").unwrap();
+        let statements = policy["Statement"].as_array().unwrap();
+        let files = statements.iter().find(|s| s["Sid"] == "DeliveredFiles");
+        assert_eq!(
+            files.unwrap()["Resource"],
+            json!(["arn:aws:s3:::archive/*"])
+        );
+        assert_eq!(files.unwrap()["Action"], json!(["s3:PutObject"]));
+        let bucket = statements.iter().find(|s| s["Sid"] == "DeliveryBucket");
+        assert_eq!(bucket.unwrap()["Resource"], json!(["arn:aws:s3:::archive"]));
+        for wrong in [
+            "archive",
+            "arn:aws:s3:::",
+            "arn:aws:s3:::*",
+            "arn:aws:s3:::a/b",
+        ] {
+            assert!(with(wrong).unwrap_err().contains(wrong));
+        }
     }
 
     #[test]

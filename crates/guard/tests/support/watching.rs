@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use compliance::exceptions::Exceptions;
 use compliance::notice::{Ladder, RetrySchedule};
-use compliance::rules::RuleSet;
+use compliance::rules::configured::RuleSet;
 use guard::account::{Account, AccountSettings, Reach};
 use guard::clock::{Clock, ManualClock};
 use guard::event_rules::EventRules;
