@@ -1,6 +1,7 @@
 //! From the configuration file to the guard's own settings. Pure: what files and the environment hold is
 //! handed in.
 
+use compliance::delivery_channel::KeyPrefix;
 use compliance::exceptions::{ExceptionEntry, Exceptions, ExceptionsError};
 use compliance::notice::{
     Endpoint, Filter, Ladder, LadderStep, QuietHours, RetrySchedule,
@@ -9,6 +10,7 @@ use compliance::notice::{
 use compliance::pattern::{EventPattern, PatternError};
 use compliance::remediation::RemediationOptions;
 use guard::event_rules::{EventRule, EventRules, RuleTarget};
+use guard::history::DeliveryChannel;
 use guard::record::Recorder;
 use guard::responder::{CircuitBreaker, EnforcementScope, LoopGuard, ResponderSettings};
 use guard::run::RunSettings;
@@ -267,6 +269,23 @@ pub(crate) fn exceptions(
     Exceptions::new(entries.collect())
 }
 
+/// Where history and snapshots go.
+fn delivery_channel(config: &Config) -> Result<Option<DeliveryChannel>, Problem> {
+    let Some(channel) = &config.delivery_channel else {
+        return Ok(None);
+    };
+    let prefix = channel.prefix.as_deref().unwrap_or_default();
+    let prefix = KeyPrefix::parse(prefix)
+        .map_err(|wrong| Problem::error(at!["delivery-channel", "prefix"], wrong.to_string()))?;
+    Ok(Some(DeliveryChannel {
+        prefix,
+        history_every: Some(channel.history_interval.0),
+        snapshot_every: Some(channel.snapshot_interval.0),
+        announce: channel.topic.iter().cloned().collect(),
+        ..DeliveryChannel::to(&channel.bucket)
+    }))
+}
+
 /// The guard's settings.
 pub(crate) fn settings(
     config: &Config,
@@ -291,6 +310,12 @@ pub(crate) fn settings(
         },
         base_url: config.server.base_url.clone(),
         recorder: recorder(config),
+        delivery_channel: delivery_channel(config)?,
+        change_stream: config
+            .delivery_channel
+            .iter()
+            .filter_map(|channel| channel.topic.clone())
+            .collect(),
         sweep_every: config.recorder.sweep_interval.0,
         record_every: config.recorder.record_interval.0,
         sweep_concurrency: usize::from(config.recorder.concurrency),
