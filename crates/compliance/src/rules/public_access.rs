@@ -101,8 +101,14 @@ pub(super) fn decide(class: AccessClass, assessment: &Assessment) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Annotation;
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use policy::bucket::{ALL_USERS, Acl, Bucket, Grant, Grantee, Permission};
+    use policy::observed::{Observed, Unread};
+
     use super::*;
+    use crate::rules::testing::{open_bucket, recorded};
+    use crate::rules::{Annotation, ComplianceType};
 
     #[test]
     fn the_texts_are_there_and_fit_together() {
@@ -113,5 +119,84 @@ mod tests {
         }
         let long = Annotation::new("ä".repeat(300));
         assert_eq!(long.as_str().chars().count(), Annotation::MAX);
+    }
+
+    /// A bucket that everybody can read and write, by policy and by ACL.
+    fn wide_open() -> Bucket {
+        let mut bucket = open_bucket(
+            r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:*",
+                "Resource": ["arn:aws:s3:::example-bucket", "arn:aws:s3:::example-bucket/*"]}]}"#,
+        );
+        bucket.acl = Observed::Present(Acl {
+            owner: None,
+            grants: vec![Grant {
+                grantee: Grantee::Group(ALL_USERS.to_owned()),
+                permission: Permission::FullControl,
+            }],
+        });
+        bucket
+    }
+
+    fn decide_recorded(class: AccessClass, bucket: &Bucket) -> Outcome {
+        let item = recorded(bucket);
+        decide_subject(class, &Subject::of(&item, item.capture_time))
+    }
+
+    /// Each part that was not read and could decide: the answer waits for it, and names the action.
+    #[test]
+    fn what_was_not_read_decides_nothing_where_it_could() {
+        type Part = fn(&mut Bucket, Unread);
+        let parts: [(&str, Part); 5] = [
+            ("s3:GetBucketPolicy", |b, why| {
+                b.acl = Observed::Absent;
+                b.policy = Observed::Unknown(why);
+            }),
+            ("s3:GetBucketAcl", |b, why| {
+                b.policy = Observed::Absent;
+                b.acl = Observed::Unknown(why);
+            }),
+            ("s3:GetBucketOwnershipControls", |b, why| {
+                b.policy = Observed::Absent;
+                b.ownership = Observed::Unknown(why);
+            }),
+            ("s3:GetBucketPublicAccessBlock", |b, why| {
+                b.public_access_block.bucket = Observed::Unknown(why);
+            }),
+            ("s3:GetAccountPublicAccessBlock", |b, why| {
+                b.public_access_block.account = Observed::Unknown(why);
+            }),
+        ];
+        for (action, part) in parts {
+            let mut bucket = wide_open();
+            part(
+                &mut bucket,
+                Unread::AccessDenied {
+                    action: action.to_owned(),
+                },
+            );
+            for class in [AccessClass::Read, AccessClass::Write] {
+                let outcome = decide_recorded(class, &bucket);
+                assert_eq!(
+                    outcome.compliance_type,
+                    ComplianceType::InsufficientData,
+                    "{action} {class:?}: {outcome:?}"
+                );
+                let why = outcome.annotation.unwrap();
+                assert!(why.as_str().contains(action), "{action}: {why}");
+                assert!(
+                    READS.contains(&action),
+                    "{action} is among what the rule reads"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_item_is_judged_where_nobody_did() {
+        let outcome = decide_recorded(AccessClass::Read, &wide_open());
+        assert_eq!(
+            outcome.annotation.unwrap().as_str(),
+            format!("{}{}", TEXTS.acl.read, TEXTS.policy.read)
+        );
     }
 }
