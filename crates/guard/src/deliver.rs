@@ -117,6 +117,18 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         };
         let sent = courier.send(&sending).await;
         let now = self.clock.now();
+        self.meter.delivered(
+            match &sending.message {
+                Message::Notice { subscription, .. } => subscription.protocol.as_str(),
+                Message::Event { .. } => "target",
+            },
+            match &sent {
+                Ok(()) => "accepted",
+                Err(SendError::Passing { .. }) => "passing",
+                Err(SendError::Refused { .. }) => "refused",
+                Err(SendError::Gone { .. }) => "gone",
+            },
+        );
         match sent {
             Ok(()) => {
                 if let Some(subscription) = job.payload["digest"].as_str() {

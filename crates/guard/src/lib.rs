@@ -24,6 +24,7 @@ pub mod history;
 pub mod intake;
 pub mod journal;
 pub mod look;
+pub mod meter;
 pub mod operation;
 pub mod outbox;
 pub mod pace;

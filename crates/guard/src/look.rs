@@ -26,7 +26,7 @@ use thiserror::Error;
 
 use crate::account::{Account, Reach};
 use crate::clock::Clock;
-use crate::decide::{Decision, Seen, decide};
+use crate::decide::{ACCESS_POINT, ACL, Decision, POLICY, Seen, UNDECIDED, decide};
 use crate::error::{CallError, Hopeless};
 use crate::event_rules::Raised;
 use crate::history;
@@ -83,6 +83,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             }
             LookError::Call(_) | LookError::Repository(_) => self.wait_after(job.attempts),
         };
+        self.meter.looked("failed");
         tracing::warn!(job = %job.key, attempts = job.attempts, %error, "the look is repeated");
         Did::Finish(Finish::Again {
             due_at: later(now, wait),
@@ -381,6 +382,7 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         match applied {
             Ok(after) => {
                 tracing::info!(bucket = %read.item.key, remediation = %id, "closed and verified");
+                self.guard.meter.remediated("verified");
                 self.closed(job, read, after, &decision, &remediated).await
             }
             // It is another bucket than the plan was made for: look again, at once.
@@ -390,10 +392,12 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
                 | RemediateError::NotPermitted { .. }),
             ) => {
                 tracing::info!(bucket = %read.item.key, %error, "the bucket is looked at again");
+                self.guard.meter.remediated("changed");
                 Ok(Did::Finish(again(self.guard.clock.now())))
             }
             Err(error) => {
                 tracing::error!(bucket = %read.item.key, remediation = %id, %error, "a remediation failed");
+                self.guard.meter.remediated("failed");
                 remediated.failure = Some(error.to_string());
                 self.failed(job, &read, decision, &remediated).await
             }
@@ -415,6 +419,10 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         let (mut decision, raised) =
             self.decided(&read.item, Some(&read), Some(remediated.id), now);
         let events = std::mem::take(&mut self.events);
+        for event in &events {
+            let closed_after = now.duration_since(event.arrived_at);
+            self.guard.meter.closed_after(closed_after);
+        }
         let subject = Subject {
             events: &events,
             ..self.subject(&read.item, Some(&open), now)
@@ -541,6 +549,7 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
                 now,
             )
             .await?;
+        self.measure(&commit, &decision, now);
         self.known = Some(ResourceRecord {
             version: commit.expected_version.unwrap_or(0) + 1,
             item: item.clone(),
@@ -555,6 +564,40 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
                 .collect(),
         });
         Ok(())
+    }
+
+    /// Tells what was committed to the log and to whoever measures.
+    fn measure(&self, commit: &Commit, decision: &Decision, now: Timestamp) {
+        tracing::info!(
+            resource = %commit.key,
+            changed = commit.item.is_some(),
+            opened = decision.opened.len(),
+            resolved = decision.resolved.len(),
+            notices = commit.notices.len(),
+            "looked"
+        );
+        let meter = &self.guard.meter;
+        meter.looked(if commit.item.is_some() {
+            "changed"
+        } else {
+            "unchanged"
+        });
+        if commit.key.resource_type == BUCKET {
+            let present = |cause: &str| {
+                let mut findings = decision.findings.iter();
+                findings.any(|finding| finding.state.is_present() && finding.cause == cause)
+            };
+            meter.judged(if [ACL, POLICY, ACCESS_POINT].into_iter().any(present) {
+                "open"
+            } else if present(UNDECIDED) {
+                "undecided"
+            } else {
+                "closed"
+            });
+        }
+        for event in &self.events {
+            meter.verdict_after(now.duration_since(event.arrived_at));
+        }
     }
 
     /// What the responder did before, as far as it matters for this bucket.

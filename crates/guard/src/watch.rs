@@ -11,6 +11,7 @@ use jiff::SignedDuration;
 use crate::account::{Account, Reach};
 use crate::event_rules::EventRules;
 use crate::history::DeliveryChannel;
+use crate::meter::Meter;
 use crate::record::Recorder;
 use crate::responder::ResponderSettings;
 
@@ -72,4 +73,6 @@ pub struct Guard<P, A: Reach, C> {
     pub clock: Arc<C>,
     /// How it is set.
     pub settings: Settings,
+    /// Who measures it.
+    pub meter: Arc<dyn Meter>,
 }

@@ -24,6 +24,7 @@ use guard::deliver::{Courier, Message, SendError, Sending};
 use guard::escalate::acknowledge;
 use guard::event_rules::{EventRule, EventRules, RuleTarget};
 use guard::journal::{State as Progress, remediations};
+use guard::meter::Unmeasured;
 use guard::pace::{Pace, PaceSettings};
 use guard::record::Recorder;
 use guard::repository::Repository;
@@ -225,6 +226,7 @@ impl World {
             accounts: BTreeMap::from([(ACCOUNT.to_owned(), account)]),
             clock: Arc::clone(&self.clock),
             settings,
+            meter: Arc::new(Unmeasured),
         });
         let (stop, stopped) = watch::channel(false);
         let running = {

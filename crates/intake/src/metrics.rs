@@ -376,3 +376,29 @@ impl Metrics {
         }
     }
 }
+
+impl guard::meter::Meter for Metrics {
+    fn looked(&self, result: &'static str) {
+        Metrics::looked(self, result);
+    }
+
+    fn judged(&self, verdict: &'static str) {
+        Metrics::judged(self, verdict);
+    }
+
+    fn verdict_after(&self, arrival: SignedDuration) {
+        Metrics::verdict_after(self, arrival);
+    }
+
+    fn closed_after(&self, arrival: SignedDuration) {
+        Metrics::closed_after(self, arrival);
+    }
+
+    fn remediated(&self, result: &'static str) {
+        Metrics::remediated(self, result);
+    }
+
+    fn delivered(&self, protocol: &'static str, result: &'static str) {
+        Metrics::delivered(self, protocol, result);
+    }
+}
