@@ -86,6 +86,7 @@ pub fn watching(
         accounts: BTreeMap::from([(ACCOUNT.to_owned(), account)]),
         clock: Arc::clone(clock),
         settings,
+        meter: std::sync::Arc::new(guard::meter::Unmeasured),
     }
 }
 
@@ -94,6 +95,7 @@ pub async fn claimed(guard: &Watching, kind: JobKind, asked: Option<NewJob>) -> 
     let now = guard.clock.now();
     if let Some(asked) = asked {
         guard.repository.request(&[asked], now).await.unwrap();
+        meter: std::sync::Arc::new(guard::meter::Unmeasured),
     }
     let lease = Duration::from_secs(10);
     let jobs = guard
