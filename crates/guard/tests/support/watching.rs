@@ -10,6 +10,7 @@ use compliance::rules::configured::RuleSet;
 use guard::account::{Account, AccountSettings, Reach};
 use guard::clock::{Clock, ManualClock};
 use guard::event_rules::EventRules;
+use guard::meter::Unmeasured;
 use guard::pace::{Pace, PaceSettings};
 use guard::record::Recorder;
 use guard::repository::Repository;
@@ -86,7 +87,7 @@ pub fn watching(
         accounts: BTreeMap::from([(ACCOUNT.to_owned(), account)]),
         clock: Arc::clone(clock),
         settings,
-        meter: std::sync::Arc::new(guard::meter::Unmeasured),
+        meter: Arc::new(Unmeasured),
     }
 }
 
@@ -95,7 +96,6 @@ pub async fn claimed(guard: &Watching, kind: JobKind, asked: Option<NewJob>) -> 
     let now = guard.clock.now();
     if let Some(asked) = asked {
         guard.repository.request(&[asked], now).await.unwrap();
-        meter: std::sync::Arc::new(guard::meter::Unmeasured),
     }
     let lease = Duration::from_secs(10);
     let jobs = guard
