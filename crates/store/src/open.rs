@@ -28,6 +28,8 @@ const LONGEST_CALL: Duration = Duration::from_secs(90);
 const READERS: u32 = 4;
 /// Connections to PostgreSQL.
 const CONNECTIONS: u32 = 10;
+/// Statements that each connection keeps prepared: more than there are.
+const STATEMENTS: usize = 200;
 /// Tries of a transaction that collides with others.
 pub(crate) const TRIES: u32 = 10;
 
@@ -166,6 +168,7 @@ fn sqlite(path: &Path, pragmas: &[(&'static str, &'static str)]) -> Result<Pools
         .busy_timeout(WAIT)
         .foreign_keys(true)
         .pragma("cache_size", "-16000")
+        .statement_cache_capacity(STATEMENTS)
         .disable_statement_logging();
     for (name, value) in pragmas {
         options = options.pragma(*name, *value);
@@ -222,6 +225,7 @@ fn postgres(options: &PgConnectOptions) -> PgPool {
     let options = options
         .clone()
         .application_name("portcullis")
+        .statement_cache_capacity(STATEMENTS)
         // Nothing here takes long. A worker that hangs must not hold up the others.
         .options([
             ("statement_timeout", "60s"),

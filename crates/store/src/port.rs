@@ -104,10 +104,8 @@ impl Repository for Store {
         finish: Finish,
         now: Timestamp,
     ) -> Result<(), RepositoryError> {
-        write!(self, |session| jobs::end(session, job, &finish, now))?;
-        // It may be due again.
-        self.signal.raise();
-        Ok(())
+        // Whoever did it takes up the next one anyway: nobody else has to hear of it.
+        write!(self, |session| jobs::end(session, job, &finish, now))
     }
 
     async fn next_due(&self, kinds: &[JobKind]) -> Result<Option<Timestamp>, RepositoryError> {
@@ -170,7 +168,7 @@ impl Repository for Store {
     ) -> Result<(), RepositoryError> {
         let job = job.as_ref().map(|(job, finish)| (*job, finish));
         write!(self, |session| look::commit(session, commit, job, now))?;
-        if job.is_some() || !commit.jobs.is_empty() {
+        if !commit.jobs.is_empty() {
             self.signal.raise();
         }
         Ok(())
@@ -194,7 +192,7 @@ impl Repository for Store {
             jobs::ask_and_end(session, jobs, job, now).await?;
             tally.write(session).await
         })?;
-        if job.is_some() || !jobs.is_empty() {
+        if !jobs.is_empty() {
             self.signal.raise();
         }
         Ok(())

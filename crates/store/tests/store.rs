@@ -78,3 +78,19 @@ on_both! {
         an_export_goes_round,
         an_import_is_whole_or_not_at_all;
 }
+
+mod kill {
+    use crate::suite::kill::what_was_acknowledged_survives;
+    use crate::suite::place::Place;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn sqlite() {
+        what_was_acknowledged_survives("kill::sqlite", async || Place::sqlite()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "needs PostgreSQL: run cargo xtask test"]
+    async fn postgres() {
+        what_was_acknowledged_survives("kill::postgres", Place::postgres).await;
+    }
+}

@@ -3,6 +3,7 @@
 pub(crate) mod events;
 pub(crate) mod findings;
 pub(crate) mod jobs;
+pub(crate) mod kill;
 pub(crate) mod looks;
 pub(crate) mod place;
 pub(crate) mod rest;
