@@ -44,20 +44,24 @@ pub(crate) async fn journal(
     bucket: Option<&str>,
     since: Option<Timestamp>,
 ) -> Result<Vec<Record>, Failure> {
-    let mut text = "SELECT seq, record FROM journal WHERE seq > $1".to_owned();
-    let mut next = 2;
-    for (condition, given) in [
+    let conditions: Vec<String> = [
         ("account =", account.is_some()),
         ("bucket =", bucket.is_some()),
         ("recorded_at >=", since.is_some()),
-    ] {
-        if given {
-            text.push_str(&format!(" AND {condition} ${next}"));
-            next += 1;
-        }
+    ]
+    .into_iter()
+    .filter(|(_, given)| *given)
+    .zip(1..)
+    .map(|((condition, _), next)| format!("{condition} ${next}"))
+    .collect();
+    let mut text = "SELECT seq, record FROM journal".to_owned();
+    if !conditions.is_empty() {
+        text.push_str(" WHERE ");
+        text.push_str(&conditions.join(" AND "));
     }
-    text.push_str(" ORDER BY seq");
-    let mut statement = Query::composed("journal", text).bind(0_i64);
+    // The plus keeps SQLite from going through all of the journal in order to find it sorted.
+    text.push_str(" ORDER BY +seq");
+    let mut statement = Query::composed("journal", text);
     for value in [account, bucket].into_iter().flatten() {
         statement = statement.bind(value);
     }

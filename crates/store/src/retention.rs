@@ -41,8 +41,8 @@ pub(crate) async fn retire(
             "DELETE FROM notices WHERE id IN (SELECT id FROM notices \
              WHERE created_at < $1 \
              AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.notice = notices.id) \
-             AND NOT EXISTS (SELECT 1 FROM jobs WHERE kind = 'deliver' AND jobs.notice IS NULL \
-                 AND jobs.created_at <= notices.created_at) \
+             AND created_at < COALESCE((SELECT min(created_at) FROM jobs \
+                 WHERE kind = 'deliver' AND jobs.notice IS NULL), 9223372036854775807) \
              ORDER BY created_at, id LIMIT $2)",
         ),
         (

@@ -52,6 +52,7 @@ on_both! {
         a_look_is_committed_whole,
         nothing_is_committed_on_an_older_version,
         of_two_at_once_one_is_refused,
+        many_workers_agree,
         a_lost_lease_takes_the_whole_commit_with_it,
         rules_are_counted_and_remembered,
         a_deleted_resource_is_not_counted,

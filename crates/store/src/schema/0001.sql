@@ -168,7 +168,7 @@ CREATE TABLE jobs (
     dead_at BIGINT
 );
 CREATE UNIQUE INDEX jobs_key ON jobs (key) WHERE dead_at IS NULL;
-CREATE INDEX jobs_ready ON jobs (ready_at, kind, id);
+CREATE INDEX jobs_ready ON jobs (ready_at, id, kind);
 CREATE INDEX jobs_waiting ON jobs (kind) WHERE dead_at IS NULL AND lease IS NULL;
 CREATE INDEX jobs_dead ON jobs (dead_at, id) WHERE dead_at IS NOT NULL;
 CREATE INDEX jobs_notice ON jobs (notice) WHERE notice IS NOT NULL;

@@ -4,7 +4,9 @@ use std::time::Duration;
 use compliance::item::{BUCKET, ConfigurationItem};
 use compliance::rules::ComplianceType::{self, Compliant, NonCompliant};
 use guard::repository::{FindingFilter, Repository, RepositoryError};
-use guard::state::{BusEvent, Commit, Finish, JobKind, NoticeRecord, ResourceRecord};
+use guard::state::{
+    BusEvent, Commit, FindingState, Finish, Job, JobKind, NewJob, NoticeRecord, ResourceRecord,
+};
 use serde_json::json;
 use store::Store;
 
@@ -407,6 +409,104 @@ pub(crate) async fn what_is_not_there_ends_its_events(place: &Place) {
         matches!(refused, Err(RepositoryError::Broken { .. })),
         "{refused:?}"
     );
+}
+
+/// Workers of two processes look at buckets, each look asks for looks at others, and all keep the same
+/// counts: nobody looks at what another looks at, nothing collides, and the counts are right.
+pub(crate) async fn many_workers_agree(place: &Place) {
+    const BUCKETS: i64 = 12;
+    const LOOKS: i64 = 6;
+    let stores = [Arc::new(place.open().await), Arc::new(place.open().await)];
+    let first: Vec<NewJob> = (0..BUCKETS)
+        .map(|n| look(&format!("bucket-{n}"), 0))
+        .collect();
+    stores[0].request(&first, at(0)).await.unwrap();
+    let mut workers = tokio::task::JoinSet::new();
+    for worker in 0..6 {
+        let store = Arc::clone(&stores[worker % 2]);
+        workers.spawn(async move {
+            let name = format!("worker-{worker}");
+            loop {
+                let jobs = store
+                    .claim(&[JobKind::Look], &name, Duration::from_secs(60), at(0), 2)
+                    .await
+                    .unwrap();
+                // Whoever holds a job asks for what follows before it is done: the last one out does
+                // the rest.
+                if jobs.is_empty() {
+                    return;
+                }
+                for job in jobs {
+                    look_at(&store, &job, BUCKETS, LOOKS).await;
+                }
+            }
+        });
+    }
+    while let Some(done) = workers.join_next().await {
+        done.unwrap();
+    }
+    assert_eq!(stores[0].next_due(&[JobKind::Look]).await.unwrap(), None);
+    let (mut failing, mut open, mut running) = (0, 0, 0);
+    for n in 0..BUCKETS {
+        let known = resource(&stores[0], &format!("bucket-{n}")).await.unwrap();
+        assert!(known.version >= LOOKS);
+        failing += u64::from(known.evaluations[0].compliance_type == NonCompliant);
+        open += u64::from(known.findings[0].state.is_present());
+        running += known.exposures.len() as u64;
+    }
+    let count = |of: &[(String, u64)], name: &str| {
+        of.iter()
+            .find(|(own, _)| own == name)
+            .map_or(0, |(_, n)| *n)
+    };
+    let totals = stores[1].totals().await.unwrap();
+    let compliance: Vec<(String, u64)> = totals
+        .compliance
+        .iter()
+        .map(|(_, compliance_type, n)| (compliance_type.clone(), *n))
+        .collect();
+    let all = u64::try_from(BUCKETS).unwrap();
+    assert_eq!(totals.resources, [(BUCKET.to_owned(), all)]);
+    assert_eq!(count(&compliance, "NON_COMPLIANT"), failing);
+    assert_eq!(count(&compliance, "COMPLIANT"), all - failing);
+    assert_eq!(count(&totals.findings, "open"), open);
+    assert_eq!(count(&totals.findings, "resolved"), all - open);
+    assert_eq!(totals.exposures_open, running);
+}
+
+/// Looks at a bucket, which is open at every other look, and asks for looks at its neighbours.
+async fn look_at(store: &Store, job: &Job, buckets: i64, looks: i64) {
+    let name = job.payload["resourceId"].as_str().unwrap().to_owned();
+    let own: i64 = name.rsplit('-').next().unwrap().parse().unwrap();
+    let known = resource(store, &name).await;
+    let version = known.as_ref().map(|known| known.version);
+    let next = version.unwrap_or(0) + 1;
+    let mut finding = finding(&name, "acl", 0);
+    finding.occurrences = u32::try_from(next.midpoint(1)).unwrap();
+    let mut exposure = exposure(&finding, 0);
+    let is_open = next % 2 == 1;
+    if !is_open {
+        finding.state = FindingState::Resolved;
+        exposure.to = Some(at(next));
+    }
+    let mut jobs = Vec::new();
+    if next < looks {
+        jobs.extend([own, own + 1, own + 5].map(|n| look(&format!("bucket-{}", n % buckets), 0)));
+    }
+    let full = Commit {
+        evaluations: vec![evaluation(
+            if is_open { NonCompliant } else { Compliant },
+            next,
+        )],
+        findings: vec![finding],
+        exposures: vec![exposure],
+        jobs,
+        ..commit(&name, &next.to_string(), version, next)
+    };
+    store
+        .commit(&full, Some((job, Finish::Done)), at(next))
+        .await
+        .unwrap();
 }
 
 /// Calls that are dropped midway, as when a process is killed, are there whole or not at all, and the
