@@ -592,6 +592,18 @@ fn hostile_messages_are_bounded() {
     let mixed = json!({"Records": [1, record("PutBucketAcl", json!({"bucketName": "backups"}))]});
     let arrived = read(&mixed.to_string());
     assert_eq!((arrived.events.len(), arrived.rejected.len()), (1, 1));
+    // A message does not become a hundred times as large.
+    let mut call = evaluations(json!(vec![evaluation("AWS::S3::Bucket", "backups"); 101]));
+    call["detail"]["additionalEventData"]["configRuleName"] = json!("n".repeat(500_000));
+    call["detail"]["additionalEventData"]["more"] = json!("m".repeat(400_000));
+    let arrived = read(&call.to_string());
+    assert_eq!((arrived.events.len(), arrived.rejected.len()), (100, 1));
+    let kept: usize = arrived
+        .events
+        .iter()
+        .map(|event| event.detail.to_string().len())
+        .sum();
+    assert!(kept < LARGEST_MESSAGE, "{kept}");
     // Ids and descriptions are bounded too.
     let mut wide = record("PutBucketAcl", json!({"bucketName": "backups"}));
     wide["eventID"] = json!("é".repeat(5_000));

@@ -1,5 +1,7 @@
 //! `portcullis deploy`.
 
+mod events;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::{Args, Subcommand};
@@ -19,6 +21,11 @@ pub(crate) struct DeployArgs {
 enum What {
     /// The IAM policy with the least privileges.
     Policy(PolicyArgs),
+    /// The CloudFormation template of the queue that AWS's events come by.
+    ///
+    /// Deploy it in each region that is watched; `QueueUrl` among its outputs goes into the configuration
+    /// of `portcullis serve`. A CloudTrail trail must log management events there.
+    Events,
 }
 
 /// Arguments of `portcullis deploy policy`.
@@ -66,13 +73,17 @@ struct PlacesArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: &DeployArgs) -> Result<ExitStatus, Failure> {
-    let What::Policy(PolicyArgs { role, places }) = &args.what;
-    let document = if role.recorder {
-        recorder_policy(places).map_err(Failure::usage)?
-    } else if role.responder {
-        iam_policy(Operation::is_of_responder)
-    } else {
-        iam_policy(Operation::is_of_reader)
+    let document = match &args.what {
+        What::Events => events::template(),
+        What::Policy(PolicyArgs { role, places }) => {
+            if role.recorder {
+                recorder_policy(places).map_err(Failure::usage)?
+            } else if role.responder {
+                iam_policy(Operation::is_of_responder)
+            } else {
+                iam_policy(Operation::is_of_reader)
+            }
+        }
     };
     println!("{document:#}");
     Ok(ExitStatus::Closed)

@@ -1,6 +1,6 @@
 //! AWS Config's own messages: compliance changes, evaluations, configuration items.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::envelope::Wrapping;
 use super::text::{self, at};
@@ -113,12 +113,16 @@ fn item_change(
 }
 
 /// One event for each evaluation of a `PutEvaluations` call, from what all of them share.
-pub(super) fn evaluations(call: Event) -> Vec<Result<Event, EventError>> {
-    let parameters = call.detail.get("requestParameters");
-    let listed = match parameters.and_then(|parameters| parameters.get("evaluations")) {
-        Some(Value::Array(listed)) => listed.clone(),
+pub(super) fn evaluations(mut call: Event) -> Vec<Result<Event, EventError>> {
+    // Each event has its own evaluation and a few words of the rest, never all of it a hundred times.
+    let record = std::mem::take(&mut call.detail);
+    let evaluations = record
+        .get("requestParameters")
+        .and_then(|parameters| parameters.get("evaluations"));
+    let listed = match evaluations {
+        Some(Value::Array(listed)) => listed.as_slice(),
         // In the published pattern it is one evaluation and not a list.
-        Some(one @ Value::Object(_)) => vec![one.clone()],
+        Some(one @ Value::Object(_)) => std::slice::from_ref(one),
         _ => {
             return vec![Err(EventError::Member {
                 document: "the CloudTrail record",
@@ -126,11 +130,27 @@ pub(super) fn evaluations(call: Event) -> Vec<Result<Event, EventError>> {
             })];
         }
     };
+    let about: Map<String, Value> = ["managedRuleIdentifier", "configRuleName", "configRuleArn"]
+        .iter()
+        .filter_map(|name| {
+            let told = text::described(at(&record, &["additionalEventData", name]))?;
+            Some(((*name).to_owned(), told.into()))
+        })
+        .collect();
+    let test = record["requestParameters"]["testMode"].as_bool();
     let mut events: Vec<_> = listed
         .iter()
         .take(MOST_EVALUATIONS)
         .enumerate()
-        .map(|(number, evaluation)| of_evaluation(&call, number, evaluation))
+        .map(|(number, evaluation)| {
+            let detail = json!({
+                "eventSource": "config.amazonaws.com",
+                "eventName": call.name,
+                "requestParameters": {"evaluations": [evaluation], "testMode": test},
+                "additionalEventData": about,
+            });
+            of_evaluation(&call, number, evaluation, detail)
+        })
         .collect();
     if listed.len() > MOST_EVALUATIONS {
         events.push(Err(EventError::TooMany {
@@ -140,7 +160,12 @@ pub(super) fn evaluations(call: Event) -> Vec<Result<Event, EventError>> {
     events
 }
 
-fn of_evaluation(call: &Event, number: usize, evaluation: &Value) -> Result<Event, EventError> {
+fn of_evaluation(
+    call: &Event,
+    number: usize,
+    evaluation: &Value,
+    detail: Value,
+) -> Result<Event, EventError> {
     let needed = |member: &'static str| {
         at(evaluation, &[member]).ok_or(EventError::Member {
             document: EVALUATION,
@@ -152,15 +177,6 @@ fn of_evaluation(call: &Event, number: usize, evaluation: &Value) -> Result<Even
         needed("complianceResourceType")?,
         needed("complianceResourceId")?,
     )?;
-    let mut detail = json!({
-        "eventSource": call.detail["eventSource"],
-        "eventName": call.detail["eventName"],
-        "requestParameters": {"evaluations": [evaluation]},
-        "additionalEventData": call.detail.get("additionalEventData"),
-    });
-    if let Some(test) = call.detail["requestParameters"].get("testMode") {
-        detail["requestParameters"]["testMode"] = test.clone();
-    }
     Ok(Event {
         id: match number {
             0 => call.id.clone(),
