@@ -98,8 +98,9 @@ async fn version(session: &mut Session) -> Result<Found, Failure> {
             "the schema",
             dialect.choose(
                 "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+                // Views may be an extension's, which stand in every database.
                 "SELECT CAST(table_name AS TEXT) AS name FROM information_schema.tables \
-                 WHERE table_schema = current_schema()",
+                 WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'",
             ),
         ))
         .await?;
