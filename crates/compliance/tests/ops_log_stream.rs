@@ -84,7 +84,6 @@ fn what_is_cut_short_loses_itself_only() {
         r#"{"bucket":"cut\"#,
         r#"{"bucket":"cut","#,
         r#"{"bucket":"cut","nested":{"a":[1,{"#,
-        r#"{"bucket":"cut"]"#,
         r#"{"a":1{"bucket":"b"}"#,
         "{",
         "}",
@@ -116,9 +115,6 @@ fn megabytes_of_garbage_are_counted_and_passed_over() {
     // All but the opening bracket and the good one.
     let garbage = bytes.len() - 1 - good.len();
     assert_eq!(found.dropped, [garbage as u64]);
-    // A record over several lines is JSON too.
-    let spread = "{\n  \"bucket\": \"b\",\n  \"list\": [\n    {\n    },\n    {\n    }\n  ]\n}";
-    assert_eq!(whole(spread.as_bytes()).records, [spread]);
 }
 
 fn record() -> impl Strategy<Value = String> {
@@ -166,13 +162,15 @@ proptest! {
     /// Any lines may stand between them: what is whole afterwards is found all the same.
     #[test]
     fn no_garbage_takes_the_next_line_along(
-        garbage in prop::collection::vec(any::<u8>(), 0..300),
+        garbage in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..300),
+            "[\\[\\]{}\",:\\\\\n a1]{0,80}".prop_map(String::into_bytes),
+        ],
         records in prop::collection::vec(record(), 1..4),
     ) {
         let mut bytes = framed([r#"{"first":1}"#]);
         bytes.extend_from_slice(&garbage);
-        // What garbage left open inside an array can be continued by an object; not by this.
-        bytes.extend_from_slice(b"\n]}\n");
+        bytes.push(b'\n');
         for record in &records {
             bytes.extend_from_slice(record.as_bytes());
             bytes.extend_from_slice(b",\n");

@@ -2,15 +2,13 @@
 //!
 //! Seen with RADOS Gateway 16.2 (and as `OpsLogSocket` in Ceph's `rgw_log.cc` has it): after an opening
 //! bracket one JSON object for each request, a comma and a newline after each, and never a closing
-//! bracket. A client's own bytes (its user agent) go into the strings as they are, UTF-8 or not; there
-//! is never a raw newline in a string. So a newline is where reading begins anew after anything that is
-//! no record, and what was cut short loses itself and not its neighbours.
+//! bracket. A client's own bytes (its user agent) go into the strings as they are, UTF-8 or not; there is
+//! never a newline in a record. So at a newline reading begins anew, and what was cut short loses itself
+//! and not its neighbours.
 
 /// The largest record that is taken. Real ones have some hundred bytes and a request line, which the
 /// gateway bounds.
 pub const LARGEST_OPS_LOG_RECORD: usize = 256 << 10;
-/// Real records are flat.
-const MOST_DEPTH: u32 = 64;
 
 /// Splits the stream, however it is cut into reads. Holds at most one record.
 ///
@@ -30,13 +28,8 @@ const MOST_DEPTH: u32 = 64;
 pub struct OpsLogStream {
     record: Vec<u8>,
     at: Place,
-    /// The open brackets of the record: 1 is an object, 0 an array; the innermost is the lowest bit.
-    brackets: u64,
-    depth: u32,
-    /// The last byte that was not white space is one after which an object's member follows.
-    member_follows: bool,
-    /// A newline came since.
-    line_begins: bool,
+    /// How many brackets of the record are open.
+    depth: usize,
     dropped: u64,
 }
 
@@ -82,15 +75,26 @@ impl OpsLogStream {
 
     fn byte(&mut self, byte: u8, piece: &mut impl FnMut(Piece<'_>)) {
         match self.at {
-            Place::Between => self.between(byte, piece),
+            Place::Between => match byte {
+                b'{' => {
+                    self.at = Place::Inside;
+                    self.depth = 0;
+                    self.inside(byte, piece);
+                }
+                b'[' | b']' | b',' | b' ' | b'\t' | b'\r' | b'\n' => {}
+                _ => {
+                    self.at = Place::Dropping;
+                    self.dropping(byte, piece);
+                }
+            },
             Place::Dropping => self.dropping(byte, piece),
-            Place::Inside => self.inside(byte, piece),
-            Place::String | Place::Escape if byte == b'\n' => {
+            Place::Inside | Place::String | Place::Escape if byte == b'\n' => {
                 self.drop_record();
                 self.dropping(byte, piece);
             }
+            Place::Inside => self.inside(byte, piece),
             Place::String => {
-                self.take(byte);
+                self.record.push(byte);
                 match byte {
                     b'"' => self.at = Place::Inside,
                     b'\\' => self.at = Place::Escape,
@@ -98,23 +102,12 @@ impl OpsLogStream {
                 }
             }
             Place::Escape => {
-                self.take(byte);
+                self.record.push(byte);
                 self.at = Place::String;
             }
         }
         if self.record.len() > LARGEST_OPS_LOG_RECORD {
             self.drop_record();
-        }
-    }
-
-    fn between(&mut self, byte: u8, piece: &mut impl FnMut(Piece<'_>)) {
-        match byte {
-            b'{' => self.begin(),
-            b'[' | b']' | b',' | b' ' | b'\t' | b'\r' | b'\n' => {}
-            _ => {
-                self.at = Place::Dropping;
-                self.dropping(byte, piece);
-            }
         }
     }
 
@@ -126,60 +119,20 @@ impl OpsLogStream {
         }
     }
 
+    /// Only the end is looked for; whether it is JSON is for the one who reads it.
     fn inside(&mut self, byte: u8, piece: &mut impl FnMut(Piece<'_>)) {
-        // Directly in an object a member's name follows, never an object: the record before was cut
-        // short, and this is the next one.
-        if byte == b'{' && self.line_begins && self.member_follows && self.brackets & 1 == 1 {
-            self.drop_record();
-            self.tell_dropped(piece);
-            self.begin();
-            return;
-        }
-        self.take(byte);
+        self.record.push(byte);
         match byte {
             b'"' => self.at = Place::String,
-            b'{' | b'[' if self.depth == MOST_DEPTH => return self.drop_record(),
-            b'{' | b'[' => {
-                self.brackets = self.brackets << 1 | u64::from(byte == b'{');
-                self.depth += 1;
-            }
-            b'}' | b']' if (self.brackets & 1 == 1) != (byte == b'}') => {
-                return self.drop_record();
-            }
-            b'}' | b']' => {
-                self.brackets >>= 1;
-                self.depth -= 1;
-                if self.depth == 0 {
-                    piece(Piece::Record(String::from_utf8_lossy(&self.record)));
-                    self.record.clear();
-                    self.at = Place::Between;
-                    return;
-                }
-            }
-            _ => {}
+            b'{' | b'[' => self.depth += 1,
+            b'}' | b']' => self.depth -= 1,
+            _ => return,
         }
-        match byte {
-            b'\n' => self.line_begins = true,
-            b' ' | b'\t' | b'\r' => {}
-            _ => {
-                self.line_begins = false;
-                self.member_follows = matches!(byte, b',' | b'{');
-            }
+        if self.depth == 0 {
+            piece(Piece::Record(String::from_utf8_lossy(&self.record)));
+            self.record.clear();
+            self.at = Place::Between;
         }
-    }
-
-    fn begin(&mut self) {
-        self.record.clear();
-        self.record.push(b'{');
-        self.at = Place::Inside;
-        self.brackets = 1;
-        self.depth = 1;
-        self.member_follows = true;
-        self.line_begins = false;
-    }
-
-    fn take(&mut self, byte: u8) {
-        self.record.push(byte);
     }
 
     /// What was read of the record is none; the rest of its line goes too.
