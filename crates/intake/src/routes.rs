@@ -31,18 +31,20 @@ impl PublicRoutes {
         }
     }
 
-    /// `POST /events`.
+    /// `POST /events`. From now on its source counts as heard: that nobody sends anything is no failure.
     #[must_use]
     pub fn events<S: EventSink>(self, route: EventsRoute<S>) -> PublicRoutes {
+        route.watch.heard((route.now)());
         let router = Router::new()
             .route("/events", post(events::take::<S>))
             .with_state(Arc::new(route));
         self.with("events", router)
     }
 
-    /// `POST /sns`.
+    /// `POST /sns`. From now on its source counts as heard, as for [`PublicRoutes::events`].
     #[must_use]
     pub fn sns<S: EventSink, F: Fetch>(self, route: SnsRoute<S, F>) -> PublicRoutes {
+        route.watch.heard((route.now)());
         let router = Router::new()
             .route("/sns", post(sns::take::<S, F>))
             .with_state(Arc::new(route));
