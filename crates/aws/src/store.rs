@@ -27,6 +27,11 @@ macro_rules! send {
     };
 }
 
+/// Clients of so many regions are kept. AWS has some forty; an event can name others.
+const MOST_REGIONS: usize = 100;
+/// So many buckets are remembered to be elsewhere.
+const MOST_MOVED: usize = 100_000;
+
 mod read;
 mod record;
 mod write;
@@ -91,6 +96,11 @@ impl Store {
             .load(std::sync::atomic::Ordering::Relaxed)
     }
 
+    /// Of how many regions the clients are kept.
+    pub fn regions_kept(&self) -> usize {
+        locked(&self.clients).len()
+    }
+
     /// The configuration of every call.
     pub(crate) fn config(&self) -> &SdkConfig {
         &self.config
@@ -119,7 +129,9 @@ impl Store {
             config = config.endpoint_url(endpoint).force_path_style(true);
         }
         let client = Client::from_conf(config.build());
-        clients.insert(region.to_owned(), client.clone());
+        if clients.len() < MOST_REGIONS {
+            clients.insert(region.to_owned(), client.clone());
+        }
         client
     }
 
@@ -129,15 +141,18 @@ impl Store {
         } else {
             region
         };
-        locked(&self.control)
-            .entry(region.to_owned())
-            .or_insert_with(|| {
-                let config = aws_sdk_s3control::config::Builder::from(&self.config)
-                    .region(Region::new(region.to_owned()))
-                    .build();
-                aws_sdk_s3control::Client::from_conf(config)
-            })
-            .clone()
+        let mut clients = locked(&self.control);
+        if let Some(client) = clients.get(region) {
+            return client.clone();
+        }
+        let config = aws_sdk_s3control::config::Builder::from(&self.config)
+            .region(Region::new(region.to_owned()))
+            .build();
+        let client = aws_sdk_s3control::Client::from_conf(config);
+        if clients.len() < MOST_REGIONS {
+            clients.insert(region.to_owned(), client.clone());
+        }
+        client
     }
 
     /// The account whose credentials these are.
@@ -192,7 +207,7 @@ impl Store {
         let region = moved.or_else(|| bucket.region.clone()).unwrap_or_default();
         let mut answer = send(self.client(&region)).await;
         if let Some(other) = self.elsewhere(&answer, &region) {
-            locked(&self.moved).insert(bucket.name.clone(), other.clone());
+            self.remember(&bucket.name, &other);
             answer = send(self.client(&other)).await;
         }
         match answer {
@@ -200,6 +215,15 @@ impl Store {
             Err(error) if error.code().is_some_and(|code| absent.contains(&code)) => Ok(None),
             Err(error) => Err(meaning(operation, self.place(), &error)),
         }
+    }
+
+    /// Keeps where a bucket turned out to be.
+    fn remember(&self, bucket: &str, region: &str) {
+        let mut moved = locked(&self.moved);
+        if moved.len() >= MOST_MOVED {
+            moved.clear();
+        }
+        moved.insert(bucket.to_owned(), region.to_owned());
     }
 
     /// The region that a refusal names, if it is another one. S3 answers 301 or 400 with

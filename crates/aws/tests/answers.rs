@@ -461,3 +461,24 @@ async fn what_cannot_be_an_endpoint_or_a_region_is_said_before_any_call() {
         assert!(!failed.to_string().contains("not-a-secret"));
     }
 }
+
+#[tokio::test]
+async fn regions_that_nobody_has_heard_of_cost_no_memory_for_ever() {
+    let fake = Fake::new(|asked| match asked.path.as_str() {
+        "/" if asked.host.starts_with("sts.") => error(403, "AccessDenied"),
+        _ => Answer::new(200, FALSE_BLOCK),
+    });
+    let client = SharedHttpClient::new(fake.clone());
+    let store = connect_with(config(client), None, &pace()).await.unwrap();
+    for number in 0..300 {
+        let mut at = bucket("logs");
+        at.region = Some(format!("eu-nowhere-{number}"));
+        assert!(store.block(&at).await.is_ok());
+        let asked = fake.asked.lock().unwrap().pop().unwrap();
+        assert_eq!(
+            asked.host,
+            format!("logs.s3.eu-nowhere-{number}.amazonaws.com")
+        );
+    }
+    assert!(store.regions_kept() <= 100);
+}
