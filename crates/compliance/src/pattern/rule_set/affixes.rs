@@ -2,11 +2,18 @@
 //!
 //! The prefixes are sorted. The last one that is not greater than a text is the only place to look: each
 //! prefix of the text is either that one or a prefix of it, and each knows the longest other one that it
-//! starts with.
+//! starts with. Where all are of a few lengths, as they often are, hashing that much of the text is
+//! faster.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use foldhash::fast::FixedState;
 
 use super::names::NONE;
+
+/// Up to so many lengths, hashing is faster.
+const FEW: usize = 6;
 
 /// At which end of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +28,9 @@ pub(super) struct Affixes<T> {
     end: End,
     /// From the end of the text inwards, sorted.
     sorted: Vec<Affix<T>>,
+    /// Their lengths, the shortest first, and their places in `sorted`, if the lengths are few.
+    lengths: Vec<usize>,
+    places: HashMap<Box<[u8]>, usize, FixedState>,
 }
 
 #[derive(Debug)]
@@ -61,7 +71,25 @@ impl<T> Affixes<T> {
             sorted[at].shorter = open.last().copied().unwrap_or(NONE);
             open.push(u32::try_from(at).unwrap_or(NONE));
         }
-        Affixes { end, sorted }
+        let mut lengths: Vec<usize> = sorted.iter().map(|affix| affix.bytes.len()).collect();
+        lengths.sort_unstable();
+        lengths.dedup();
+        let mut places = HashMap::default();
+        if lengths.len() <= FEW {
+            for (at, affix) in sorted.iter().enumerate() {
+                let mut bytes = affix.bytes.clone();
+                if end == End::Finish {
+                    bytes.reverse();
+                }
+                places.insert(bytes, at);
+            }
+        }
+        Affixes {
+            end,
+            sorted,
+            lengths,
+            places,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -70,6 +98,23 @@ impl<T> Affixes<T> {
 
     /// What the affixes of a text mean.
     pub(super) fn of<'a>(&'a self, text: &str, mut each: impl FnMut(&'a T)) {
+        if self.lengths.len() <= FEW {
+            let text = text.as_bytes();
+            for length in self
+                .lengths
+                .iter()
+                .take_while(|length| **length <= text.len())
+            {
+                let part = match self.end {
+                    End::Start => &text[..*length],
+                    End::Finish => &text[text.len() - length..],
+                };
+                if let Some(at) = self.places.get(part) {
+                    each(&self.sorted[*at].meaning);
+                }
+            }
+            return;
+        }
         let after = self.sorted.partition_point(|affix| {
             self.compare(&affix.bytes, text.as_bytes()) != Ordering::Greater
         });
@@ -123,17 +168,33 @@ mod tests {
 
     #[test]
     fn every_prefix_is_found() {
-        let prefixes = ["", "a", "ab", "abc", "abd", "b", "aa", "abcdef"];
+        let prefixes = [
+            "", "a", "ab", "abc", "abd", "b", "aa", "abcdef", "abcde", "abce-", "abcefgh",
+        ];
         assert_eq!(found(End::Start, &prefixes, "abce"), ["", "a", "ab", "abc"]);
         assert_eq!(found(End::Start, &prefixes, "abz"), ["", "a", "ab"]);
         assert_eq!(found(End::Start, &prefixes, ""), [""]);
+        let few = ["ab", "abc", "abd"];
+        assert_eq!(found(End::Start, &few, "abce"), ["ab", "abc"]);
+        assert_eq!(found(End::Start, &few, "a"), [""; 0]);
+        assert_eq!(found(End::Finish, &few, "xabc"), ["abc"]);
         assert_eq!(found(End::Start, &["b"], "a"), [""; 0]);
         assert_eq!(found(End::Start, &["a", "b"], "c"), [""; 0]);
     }
 
     #[test]
     fn every_suffix_is_found() {
-        let suffixes = [".png", "png", "g", ".PNG", "", "ä.png"];
+        let suffixes = [
+            ".png",
+            "png",
+            "g",
+            ".PNG",
+            "",
+            "ä.png",
+            "longer.png",
+            "xx",
+            "x.xx.xxx",
+        ];
         assert_eq!(
             found(End::Finish, &suffixes, "ä.png"),
             ["", ".png", "g", "png", "ä.png"]
