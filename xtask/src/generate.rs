@@ -1,4 +1,4 @@
-//! Pages that are generated from the definitions of the command line and of the rules.
+//! Pages that are generated from the definitions of the command line, the configuration and the rules.
 
 use std::fs;
 use std::path::Path;
@@ -7,11 +7,18 @@ use std::process::{Command, Stdio};
 use crate::install;
 use crate::process::Supervisor;
 
-/// Writes `docs/cli.md` and `docs/rules.md`.
+/// Writes `docs/cli.md`, `docs/configuration.md` and `docs/rules.md`.
 pub(crate) fn reference(supervisor: &Supervisor, root: &Path) -> Result<(), String> {
     let mut cli = portcullis(root);
     cli.arg("reference");
     page(supervisor, cli, &root.join("docs/cli.md"))?;
+    let mut configuration = portcullis(root);
+    configuration.args(["config", "reference"]);
+    page(
+        supervisor,
+        configuration,
+        &root.join("docs/configuration.md"),
+    )?;
     let mut rules = cargo_run(root);
     rules.args(["--package", "compliance", "--example", "rules_page"]);
     page(supervisor, rules, &root.join("docs/rules.md"))

@@ -29,7 +29,7 @@ enum Task {
     Test,
     /// Start the third-party servers that tests need, and keep them up until Ctrl-C.
     Servers,
-    /// Write docs/cli.md and docs/rules.md from the definitions of the command line and of the rules.
+    /// Write docs/cli.md, docs/configuration.md and docs/rules.md from the definitions that they are about.
     Docs,
     /// Write man pages to target/man.
     Man,

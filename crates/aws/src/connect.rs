@@ -30,6 +30,19 @@ pub struct ConnectOptions {
     pub region: Option<String>,
     /// The endpoint of an S3-compatible store.
     pub endpoint_url: Option<String>,
+    /// A role that is assumed with the credentials that are found.
+    pub role: Option<AssumedRole>,
+}
+
+/// A role to work as.
+#[derive(Clone, Debug)]
+pub struct AssumedRole {
+    /// Its ARN.
+    pub arn: String,
+    /// What its trust policy asks for beside who we are.
+    pub external_id: Option<String>,
+    /// The name of the session, which CloudTrail records.
+    pub session: String,
 }
 
 /// What is known of the store behind an endpoint.
@@ -137,6 +150,16 @@ pub(crate) async fn load(options: &ConnectOptions) -> Result<SdkConfig, Hopeless
             .into_builder()
             .region(Region::from_static("us-east-1"))
             .build();
+    }
+    if let Some(role) = &options.role {
+        let mut provider = aws_config::sts::AssumeRoleProvider::builder(&role.arn)
+            .session_name(&role.session)
+            .configure(&config);
+        if let Some(external_id) = &role.external_id {
+            provider = provider.external_id(external_id);
+        }
+        let provider = SharedCredentialsProvider::new(provider.build().await);
+        config = config.into_builder().credentials_provider(provider).build();
     }
     if let Some(provider) = config.credentials_provider() {
         use aws_credential_types::provider::ProvideCredentials;

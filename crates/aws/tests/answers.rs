@@ -450,6 +450,7 @@ async fn what_cannot_be_an_endpoint_or_a_region_is_said_before_any_call() {
     ] {
         let options = ConnectOptions {
             endpoint_url: endpoint.map(str::to_owned),
+            role: None,
             region: region.map(str::to_owned),
             profile: None,
         };

@@ -13,6 +13,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use crate::connect::{connector, is_loopback};
 use crate::tls::{Trust, TrustError};
@@ -105,6 +106,37 @@ impl Poster {
                 "{endpoint}: no answer within {} s",
                 self.timeout.as_secs_f32()
             )),
+        }
+    }
+
+    /// Posts a JSON document and gives the answer's body, of a bounded size. `Err`: what became of the
+    /// attempt, never [`Outcome::Accepted`].
+    pub async fn ask(&self, endpoint: &Endpoint, document: &Value) -> Result<Bytes, Outcome> {
+        let uri = address(endpoint).map_err(Outcome::refused)?;
+        let mut request = Request::new(Full::new(Bytes::from(document.to_string())));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = uri;
+        let headers = request.headers_mut();
+        headers.insert(USER_AGENT, self.user_agent.clone());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let answer = match tokio::time::timeout(self.timeout, self.exchange(request)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(why)) => return Err(Outcome::passing(format!("{endpoint}: {why}"))),
+            Err(_) => {
+                return Err(Outcome::passing(format!(
+                    "{endpoint}: no answer within {} s",
+                    self.timeout.as_secs_f32()
+                )));
+            }
+        };
+        if answer.status.is_success() {
+            Ok(answer.body)
+        } else {
+            // Whoever runs it may set it right.
+            Err(Outcome::passing(format!(
+                "{endpoint} answered {}",
+                answer.status
+            )))
         }
     }
 

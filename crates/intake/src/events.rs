@@ -123,6 +123,9 @@ impl<S> fmt::Debug for EventsRoute<S> {
     }
 }
 
+/// The header that has the key if nothing else was agreed.
+pub const API_KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
+
 /// How long the sink may take.
 pub const ANSWER_WITHIN: Duration = Duration::from_millis(4_000);
 

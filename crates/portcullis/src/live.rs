@@ -67,6 +67,7 @@ impl Live {
             profile: args.profile.clone(),
             region: args.region.clone(),
             endpoint_url: args.endpoint_url.clone(),
+            role: None,
         };
         let store = connect(&options, &pace).await.map_err(failure)?;
         Live::over(store, pace, args.clone()).await

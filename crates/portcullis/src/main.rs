@@ -1,7 +1,6 @@
 //! The Portcullis executable: one binary, one subcommand a job.
 
 mod check;
-#[expect(dead_code, reason = "`serve` reads the rest")]
 mod config;
 mod demo;
 mod deploy;
@@ -9,10 +8,12 @@ mod exit;
 mod explain;
 mod fix;
 mod inputs;
+mod kept;
 mod live;
 mod output;
 mod reference;
 mod scan;
+mod serve;
 mod undo;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -39,6 +40,28 @@ enum Command {
     Fix(fix::FixArgs),
     /// Take a remediation back, if nothing else changed since.
     Undo(undo::UndoArgs),
+    /// Watch buckets all the time: record, judge, close where that is switched on, and tell people.
+    Serve(serve::ServeArgs),
+    /// Say what is watched, what is open, and what waits.
+    Status(kept::status::StatusArgs),
+    /// Show one bucket through time: what changed, who did it, what rules said, when it was open.
+    History(kept::history::HistoryArgs),
+    /// List and show findings, and say that somebody looks after one.
+    Findings(kept::findings::FindingsArgs),
+    /// List and show events, and what could not be delivered.
+    Events(kept::events::EventsArgs),
+    /// List rules, and try one on what is recorded before it is switched on.
+    Rules(kept::rules::RulesArgs),
+    /// Judge recorded items again, by these rules or others, and say what differs.
+    Replay(kept::replay::ReplayArgs),
+    /// Stop all enforcement at once, or let it go on.
+    Enforcement(kept::enforcement::EnforcementArgs),
+    /// List what is open on purpose, and until when.
+    Exceptions(kept::exceptions::ExceptionsArgs),
+    /// List who is told, confirm a subscription, or send a test.
+    Subscriptions(kept::subscriptions::SubscriptionsArgs),
+    /// Look into the guard's store, export and import it.
+    Store(kept::storage::StorageArgs),
     /// Watch open buckets being found and closed on an embedded S3 server. Nothing to configure.
     Demo(demo::DemoArgs),
     /// Check the configuration file of the guard, print an example or its schema.
@@ -64,6 +87,17 @@ fn main() -> std::process::ExitCode {
         Command::Fix(args) => fix::run(&args),
         Command::Undo(args) => undo::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Status(args) => kept::status::run(&args),
+        Command::History(args) => kept::history::run(&args),
+        Command::Findings(args) => kept::findings::run(&args),
+        Command::Events(args) => kept::events::run(&args),
+        Command::Rules(args) => kept::rules::run(&args),
+        Command::Replay(args) => kept::replay::run(&args),
+        Command::Enforcement(args) => kept::enforcement::run(&args),
+        Command::Exceptions(args) => kept::exceptions::run(&args),
+        Command::Subscriptions(args) => kept::subscriptions::run(&args),
+        Command::Store(args) => kept::storage::run(&args),
         Command::Config(args) => config::command::run(&args),
         Command::Deploy(args) => deploy::run(&args),
         Command::Completions(args) => reference::completions(&args, Cli::command()),

@@ -15,7 +15,27 @@ fn portcullis(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-const COMMANDS: &[&str] = &["check", "scan", "explain", "fix", "undo", "demo", "deploy"];
+const COMMANDS: &[&str] = &[
+    "check",
+    "scan",
+    "explain",
+    "fix",
+    "undo",
+    "serve",
+    "status",
+    "history",
+    "findings",
+    "events",
+    "rules",
+    "replay",
+    "enforcement",
+    "exceptions",
+    "subscriptions",
+    "store",
+    "config",
+    "demo",
+    "deploy",
+];
 
 #[test]
 fn every_shell_completes_every_command() {
@@ -62,5 +82,14 @@ fn the_reference_page_is_fresh() {
     assert!(
         portcullis(&["reference"]) == written,
         "docs/cli.md is out of date: run `cargo xtask docs`"
+    );
+}
+
+#[test]
+fn the_configurations_page_is_fresh() {
+    let written = include_str!("../../../docs/configuration.md");
+    assert!(
+        portcullis(&["config", "reference"]) == written,
+        "docs/configuration.md is out of date: run `cargo xtask docs`"
     );
 }

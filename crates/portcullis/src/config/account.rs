@@ -43,6 +43,9 @@ pub(crate) struct Account {
     /// The region to begin with; buckets of other regions are found all the same.
     #[serde(default)]
     pub(crate) region: Option<String>,
+    /// Regions whose EBS volumes are recorded. [default: none]
+    #[serde(default)]
+    pub(crate) volume_regions: Vec<String>,
     /// Never more calls a second than this. [default: as many as it answers without throttling]
     #[serde(default)]
     #[schemars(range(min = 1))]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::load::{ConfigFileArgs, load};
-use super::{EXAMPLE, schema, summary};
+use super::{EXAMPLE, reference, schema, summary};
 use crate::exit::{ExitStatus, Failure};
 use crate::output::print;
 
@@ -25,6 +25,9 @@ enum ConfigCommand {
     Example,
     /// Print the JSON schema of the file, for editors.
     Schema,
+    /// Print the reference page of the file.
+    #[command(hide = true)]
+    Reference,
 }
 
 #[derive(Debug, Args)]
@@ -47,6 +50,7 @@ pub(crate) fn run(args: &ConfigArgs) -> Result<ExitStatus, Failure> {
             print(&summary::summary(&loaded))?;
         }
         ConfigCommand::Example => print(EXAMPLE)?,
+        ConfigCommand::Reference => print(&reference::page())?,
         ConfigCommand::Schema => print(&format!("{:#}\n", schema()))?,
     }
     Ok(ExitStatus::Closed)

@@ -45,7 +45,7 @@ pub(crate) struct Loaded {
 /// Reads a configuration file. Everything that is wrong with it is said on standard error.
 pub(crate) fn load(path: &Path) -> Result<Loaded, Failure> {
     let name = path.display().to_string();
-    let text = text_of(path).map_err(|why| {
+    let text = read_text(path).map_err(|why| {
         Failure::usage(format!("{}: {why}", visible(&name))).hint(
             "name the configuration with --config FILE or PORTCULLIS_CONFIG; \
              `portcullis config example` prints one to begin with",
@@ -53,12 +53,13 @@ pub(crate) fn load(path: &Path) -> Result<Loaded, Failure> {
     })?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut exceptions = Exceptions::default();
-    let found = read(&text, |config| match further_exceptions(config, folder) {
-        Ok(further) => {
-            exceptions = further;
-            Vec::new()
+    let found = read(&text, |config| {
+        let mut problems = guard_rules(config, folder);
+        match further_exceptions(config, folder) {
+            Ok(further) => exceptions = further,
+            Err(problem) => problems.extend(problem),
         }
-        Err(problem) => vec![problem],
+        problems
     });
     let Some(config) = found.config else {
         for problem in &found.problems {
@@ -105,31 +106,47 @@ fn rooted(mut config: Config, folder: &Path) -> Config {
     config
 }
 
-/// All exceptions.
-fn further_exceptions(config: &Config, folder: &Path) -> Result<Exceptions, Problem> {
+/// Puts the texts of Guard rules from their files into the configuration.
+fn guard_rules(config: &mut Config, folder: &Path) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (index, rule) in config.rule.iter_mut().enumerate() {
+        let Some(file) = &rule.guard_file else {
+            continue;
+        };
+        let path = folder.join(file);
+        match read_text(&path) {
+            Ok(text) => rule.guard = Some(text),
+            Err(why) => problems.push(Problem::error(
+                at!["rule", index, "guard-file"],
+                format!("{}: {why}", path.display()),
+            )),
+        }
+    }
+    problems
+}
+
+/// All exceptions. `Err(None)`: what is wrong stands in the configuration itself, where it is told
+/// with its place.
+fn further_exceptions(config: &Config, folder: &Path) -> Result<Exceptions, Option<Problem>> {
     let further = match &config.exceptions_file {
         None => Vec::new(),
         Some(path) => {
             let path = folder.join(path);
             let wrong = |why: String| {
-                Problem::error(at!["exceptions-file"], format!("{}: {why}", path.display()))
+                let text = format!("{}: {why}", path.display());
+                Some(Problem::error(at!["exceptions-file"], text))
             };
-            let text = text_of(&path).map_err(wrong)?;
+            let text = read_text(&path).map_err(wrong)?;
             ExceptionEntry::parse(&text).map_err(|error| wrong(error.to_string()))?
         }
     };
     let given = !further.is_empty();
-    settings::exceptions(config, further).map_err(|error| {
-        let at = if given {
-            at!["exceptions-file"]
-        } else {
-            at!["exception"]
-        };
-        Problem::error(at, error.to_string())
-    })
+    settings::exceptions(config, further)
+        .map_err(|error| given.then(|| Problem::error(at!["exceptions-file"], error.to_string())))
 }
 
-fn text_of(path: &Path) -> Result<String, String> {
+/// Reads a text of the size of a configuration file.
+pub(crate) fn read_text(path: &Path) -> Result<String, String> {
     let bytes = bounded(path, LARGEST)?;
     String::from_utf8(bytes).map_err(|_| "is not text in UTF-8".to_owned())
 }

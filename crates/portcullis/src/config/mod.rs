@@ -15,6 +15,8 @@ pub(crate) mod load;
 mod notice;
 mod place;
 mod problem;
+mod reference;
+pub(crate) mod rule;
 mod service;
 pub(crate) mod settings;
 mod source;
@@ -30,10 +32,13 @@ use serde::Deserialize;
 
 pub(crate) use account::{Account, DeliveryChannel, Recorder};
 pub(crate) use bus::{EventRule, Target, TargetKind};
+pub(crate) use check::mail_address;
 pub(crate) use enforcement::{Enforcement, Scope};
 pub(crate) use exception::Exception;
-pub(crate) use notice::{Escalation, Mail, Protocol, Retries, Security, Subscription, Topic};
-pub(crate) use service::{Log, Server, Store, Work};
+pub(crate) use notice::{
+    Escalation, Mail, Message, Protocol, Retries, Security, Subscription, Topic,
+};
+pub(crate) use service::{DEFAULT_STORE, Log, LogFormat, Server, Store, Work};
 pub(crate) use source::{Intake, Source, SourceKind};
 pub(crate) use value::{SecretRef, Text};
 
@@ -61,6 +66,9 @@ pub(crate) struct Config {
     /// An HTTPS server that events are sent to. [default: none]
     #[serde(default)]
     pub(crate) intake: Option<Intake>,
+    /// Rules beside the two about public access.
+    #[serde(default)]
+    pub(crate) rule: Vec<rule::Rule>,
     /// Where compliance changes go, beside the built-in event rules.
     #[serde(default)]
     pub(crate) event_rule: Vec<EventRule>,
@@ -118,11 +126,11 @@ pub(crate) struct Read {
     pub(crate) problems: Vec<Problem>,
 }
 
-/// Reads a configuration and checks it whole. `extra` are further problems that only files can tell,
-/// for a configuration that is in order by itself.
-pub(crate) fn read(text: &str, extra: impl FnOnce(&Config) -> Vec<Problem>) -> Read {
+/// Reads a configuration and checks it whole. `complete` puts into it what stands in other files, and
+/// tells what is wrong with those.
+pub(crate) fn read(text: &str, complete: impl FnOnce(&mut Config) -> Vec<Problem>) -> Read {
     let map = Map::of(text);
-    let config = match toml::from_str::<Config>(text) {
+    let mut config = match toml::from_str::<Config>(text) {
         Ok(config) => config,
         Err(error) => {
             return Read {
@@ -131,8 +139,8 @@ pub(crate) fn read(text: &str, extra: impl FnOnce(&Config) -> Vec<Problem>) -> R
             };
         }
     };
-    let mut problems = check::check(&config);
-    problems.extend(extra(&config));
+    let mut problems = complete(&mut config);
+    problems.extend(check::check(&config));
     let mut problems: Vec<Problem> = problems.into_iter().map(|p| p.placed(&map)).collect();
     problems.sort_by_key(|problem| (problem.level, problem.place, problem.path.clone()));
     let broken = problems.iter().any(|problem| problem.level == Level::Error);

@@ -9,12 +9,13 @@ use compliance::notice::{
 };
 use compliance::pattern::{EventPattern, PatternError};
 use compliance::remediation::RemediationOptions;
+use compliance::rules::configured::RuleSet;
 use guard::event_rules::{EventRule, EventRules, RuleTarget};
 use guard::history::DeliveryChannel;
 use guard::record::Recorder;
 use guard::responder::{CircuitBreaker, EnforcementScope, LoopGuard, ResponderSettings};
 use guard::run::RunSettings;
-use guard::watch::{EvaluateRules, Settings};
+use guard::watch::Settings;
 use jiff::SignedDuration;
 use policy::pattern::{Pattern, Reading};
 
@@ -289,7 +290,7 @@ fn delivery_channel(config: &Config) -> Result<Option<DeliveryChannel>, Problem>
 /// The guard's settings.
 pub(crate) fn settings(
     config: &Config,
-    rules: Box<dyn EvaluateRules>,
+    rules: RuleSet,
     exceptions: Exceptions,
     read: ReadSecret<'_>,
 ) -> Result<Settings, Problem> {

@@ -223,6 +223,15 @@ fn told(config: &Config, out: &mut String) {
         let _ = writeln!(out, "  nobody");
     }
     for topic in topics(config) {
+        let described = config.topic.iter().find(|own| own.name == topic);
+        if let Some(description) = described.and_then(|own| own.description.as_deref()) {
+            let _ = writeln!(
+                out,
+                "  topic {} is for: {}",
+                visible(topic),
+                visible(description)
+            );
+        }
         for own in config.subscription.iter().filter(|own| own.topic == topic) {
             let _ = writeln!(out, "  topic {}: {}", visible(topic), receiver(own));
         }

@@ -3,10 +3,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use compliance::exceptions::Exceptions;
-use compliance::item::ConfigurationItem;
 use compliance::notice::{NoticeKind, Severity};
 use guard::event_rules::RuleTarget;
-use guard::watch::{EvaluateRules, Settings};
+use guard::watch::Settings;
 use serde_json::json;
 
 use super::*;
@@ -32,23 +31,15 @@ fn config(text: &str) -> Config {
     found.config.unwrap_or_else(|| panic!("{said:#?}"))
 }
 
-#[derive(Debug)]
-struct NoRules;
-
-impl EvaluateRules for NoRules {
-    fn on_change(
-        &self,
-        _: &ConfigurationItem,
-        _: Option<&compliance::assessment::Assessment>,
-        _: jiff::Timestamp,
-    ) -> Vec<compliance::rules::RuleEvaluation> {
-        Vec::new()
-    }
-}
-
 fn settings_of(config: &Config) -> Settings {
     let read = |secret: &SecretRef| Ok(format!("https://secret.example/{secret}"));
-    settings::settings(config, Box::new(NoRules), Exceptions::default(), &read).unwrap()
+    settings::settings(
+        config,
+        rule::rules(config).unwrap(),
+        Exceptions::default(),
+        &read,
+    )
+    .unwrap()
 }
 
 #[test]
@@ -198,7 +189,8 @@ fn errors_say_where_what_and_what_to_do() {
         [
             "error: f.toml:1:35: account[0].labell: unknown field `labell`, expected one of `id`, \
           `label`, `profile`, `role-arn`, `external-id`, `enforcement-role-arn`, `endpoint-url`, \
-          `access-key-id`, `secret-access-key`, `session-token`, `region`, `calls-per-second`\n  \
+          `access-key-id`, `secret-access-key`, `session-token`, `region`, `volume-regions`, \
+          `calls-per-second`\n  \
           hint: did you mean `label`?"
         ]
     );
@@ -408,4 +400,42 @@ fn an_accounts_label_stands_for_its_id_in_exceptions() {
         .map(|own| own.account.clone().unwrap())
         .collect();
     assert_eq!(accounts, ["111122223333"]);
+}
+
+#[test]
+fn the_rules_about_public_access_stay_unless_one_replaces_them() {
+    let small = config(SMALL);
+    let names = |config: &Config| -> Vec<String> {
+        let rules = rule::rules(config).unwrap();
+        rules.iter().map(|rule| rule.name().to_owned()).collect()
+    };
+    let [read, write] = [
+        "s3-bucket-public-read-prohibited",
+        "s3-bucket-public-write-prohibited",
+    ];
+    assert_eq!(names(&small), [read, write]);
+    let more = "[[rule]]\nname = \"reading\"\nidentifier = \"S3_BUCKET_PUBLIC_READ_PROHIBITED\"\nenabled = false\n\
+                [[rule]]\nname = \"tags\"\nidentifier = \"REQUIRED_TAGS\"\nparameters = { tag1Key = \"team\" }\n";
+    assert_eq!(
+        names(&config(&format!("{SMALL}{more}"))),
+        [write, "reading", "tags"]
+    );
+    expect(
+        more,
+        &["warning: f.toml:7:1: rule[0].enabled: buckets that are open in this way"],
+    );
+    expect(
+        "[[rule]]\nname = \"tags\"\nidentifier = \"REQUIRED_TAG\"\n",
+        &[
+            "error: f.toml:6:1: rule[0].identifier: \"REQUIRED_TAG\" is none of",
+            "did you mean `REQUIRED_TAGS`?",
+        ],
+    );
+    expect(
+        "[[rule]]\nname = \"tags\"\nidentifier = \"REQUIRED_TAGS\"\nparameters = { tag1Kye = \"team\" }\n",
+        &[
+            "rule[0].parameters: \"tag1Kye\" is not a parameter",
+            "did you mean `tag1Key`?",
+        ],
+    );
 }

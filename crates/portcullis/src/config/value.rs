@@ -178,14 +178,6 @@ impl Text {
             Text::Secret(_) => None,
         }
     }
-
-    /// The reference, if it is one.
-    pub(crate) fn secret(&self) -> Option<&SecretRef> {
-        match self {
-            Text::Secret(reference) => Some(reference),
-            Text::Plain(_) => None,
-        }
-    }
 }
 
 impl fmt::Debug for Text {

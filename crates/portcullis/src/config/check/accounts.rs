@@ -134,10 +134,16 @@ fn keys(account: &Account, base: &KeyPath, problems: &mut Vec<Problem>) {
         ));
     }
     if id.is_some() && account.endpoint_url.is_none() {
-        problems.push(Problem::warning(
-            under(base, "access-key-id"),
-            "a long-lived access key of AWS; prefer a role, whose keys expire",
-        ));
+        problems.push(
+            Problem::error(
+                under(base, "access-key-id"),
+                "an access key here is for an S3-compatible store (`endpoint-url`)",
+            )
+            .hint(
+                "for AWS use a `profile`, a `role-arn`, or the standard chain: AWS_ACCESS_KEY_ID in \
+                 the environment counts there",
+            ),
+        );
     }
 }
 

@@ -5,10 +5,13 @@ mod accounts;
 mod bus;
 mod enforcement;
 mod notices;
+mod rules;
 mod service;
 mod sources;
 
 use std::collections::BTreeMap;
+
+pub(crate) use notices::address as mail_address;
 
 use super::place::{KeyPath, at};
 use super::problem::{Problem, choose};
@@ -19,6 +22,7 @@ pub(super) fn check(config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
     accounts::check(config, &mut problems);
     sources::check(config, &mut problems);
+    rules::check(config, &mut problems);
     bus::check(config, &mut problems);
     enforcement::check(config, &mut problems);
     notices::check(config, &mut problems);

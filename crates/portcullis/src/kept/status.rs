@@ -1,0 +1,266 @@
+//! `portcullis status`: what is watched, what is open, what waits.
+
+use std::fmt::Write;
+
+use clap::Args;
+use compliance::report::visible;
+use guard::repository::{FindingFilter, Repository, Totals};
+use guard::state::{Coverage, EnforcementStop, Finding};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::page::{ago, columns, json, moment, span};
+use super::{KeptArgs, ShapeArgs, describe, failed};
+use crate::exit::{ExitStatus, Failure};
+use crate::live::block_on;
+use crate::output::print;
+
+/// Arguments of `portcullis status`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 2 wrong usage or configuration; 1 a finding is open (acknowledged ones included); 3 nothing is \
+known to be open, but an account is not watched as it should be; 0 all is well.")]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    kept: KeptArgs,
+
+    #[command(flatten)]
+    shape: ShapeArgs,
+
+    /// How old the last sweep of an account may be, in minutes
+    #[arg(long, value_name = "MINUTES", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+    stale_after: u32,
+}
+
+/// How many open findings are shown.
+const SHOWN: u32 = 20;
+
+struct Status {
+    coverage: Vec<Coverage>,
+    open: Vec<Finding>,
+    totals: Totals,
+    stop: Option<EnforcementStop>,
+    now: Timestamp,
+    stale_after: SignedDuration,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &StatusArgs) -> Result<ExitStatus, Failure> {
+    let status = block_on(gather(args))?;
+    if args.shape.is_json() {
+        json(status.as_json())?;
+    } else {
+        print(&status.as_text())?;
+    }
+    Ok(status.exit())
+}
+
+async fn gather(args: &StatusArgs) -> Result<Status, Failure> {
+    let store = args.kept.open().await?;
+    let open = FindingFilter {
+        states: vec!["open".to_owned(), "acknowledged".to_owned()],
+        limit: SHOWN,
+        ..FindingFilter::default()
+    };
+    Ok(Status {
+        coverage: store.coverage().await.map_err(failed)?,
+        open: store.findings(&open).await.map_err(failed)?,
+        totals: store.totals().await.map_err(failed)?,
+        stop: store.enforcement_stop().await.map_err(failed)?,
+        now: Timestamp::now(),
+        stale_after: SignedDuration::from_mins(i64::from(args.stale_after)),
+    })
+}
+
+impl Status {
+    /// Whether an account is not gone through as it should be.
+    fn is_stale(&self, coverage: &Coverage) -> bool {
+        let swept = coverage
+            .last_sweep_at
+            .is_some_and(|at| self.now.duration_since(at) <= self.stale_after);
+        // Sweeps are of whole accounts.
+        coverage.region == "*" && !swept
+    }
+
+    fn exit(&self) -> ExitStatus {
+        let unwatched = self.coverage.is_empty()
+            || self
+                .coverage
+                .iter()
+                .any(|own| self.is_stale(own) || own.error.is_some());
+        if !self.open.is_empty() {
+            ExitStatus::Open
+        } else if unwatched {
+            ExitStatus::Incomplete
+        } else {
+            ExitStatus::Closed
+        }
+    }
+
+    fn as_json(&self) -> serde_json::Value {
+        let named = |pairs: &[(String, u64)]| -> serde_json::Value {
+            pairs
+                .iter()
+                .map(|(name, count)| (name.clone(), json!(count)))
+                .collect()
+        };
+        json!({
+            "at": self.now.to_string(),
+            "coverage": self.coverage.iter().map(|own| {
+                let mut object = describe::coverage(own);
+                object["stale"] = json!(self.is_stale(own));
+                object
+            }).collect::<Vec<_>>(),
+            "findings_open": self.open.iter().map(describe::finding).collect::<Vec<_>>(),
+            "totals": {
+                "resources": named(&self.totals.resources),
+                "findings": named(&self.totals.findings),
+                "compliance": self.totals.compliance.iter().map(|(rule, kind, count)| {
+                    json!({"rule": rule, "compliance_type": kind, "resources": count})
+                }).collect::<Vec<_>>(),
+                "exposures_open": self.totals.exposures_open,
+                "jobs_waiting": named(&self.totals.jobs_waiting),
+                "jobs_dead": named(&self.totals.jobs_dead),
+                "oldest_due": self.totals.oldest_due.map(|at| at.to_string()),
+            },
+            "enforcement_stopped": self.stop.as_ref().map(describe::stop),
+        })
+    }
+
+    fn as_text(&self) -> String {
+        let mut text = String::new();
+        self.watched(&mut text);
+        self.found(&mut text);
+        self.worked(&mut text);
+        match &self.stop {
+            Some(stop) => {
+                let _ = writeln!(
+                    text,
+                    "Enforcement is STOPPED everywhere, by {} {}: {}",
+                    visible(&stop.by),
+                    ago(stop.at, self.now),
+                    visible(&stop.reason)
+                );
+            }
+            None => text.push_str(
+                "Enforcement is not stopped; `portcullis config check` says where it is on.\n",
+            ),
+        }
+        text
+    }
+
+    fn watched(&self, text: &mut String) {
+        if self.coverage.is_empty() {
+            text.push_str(
+                "Nothing was watched yet: no sweep has ended, and no event has come.\n\n",
+            );
+            return;
+        }
+        let at =
+            |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), |at| ago(at, self.now));
+        let rows: Vec<Vec<String>> = self
+            .coverage
+            .iter()
+            .map(|own| {
+                let mut notes: Vec<String> = Vec::new();
+                if self.is_stale(own) {
+                    notes.push("STALE".to_owned());
+                }
+                notes.extend(own.error.clone());
+                notes.extend(own.gaps.iter().cloned());
+                vec![
+                    own.account.clone(),
+                    own.region.clone(),
+                    at(own.last_event_at),
+                    if own.region == "*" {
+                        at(own.last_sweep_at)
+                    } else {
+                        "-".to_owned()
+                    },
+                    own.swept.to_string(),
+                    own.undecided.to_string(),
+                    own.untold_changes.to_string(),
+                    notes.join("; "),
+                ]
+            })
+            .collect();
+        text.push_str(&columns(
+            &[
+                "account",
+                "region",
+                "last event",
+                "last sweep",
+                "buckets",
+                "undecided",
+                "untold",
+                "notes",
+            ],
+            &rows,
+        ));
+        text.push('\n');
+    }
+
+    fn found(&self, text: &mut String) {
+        if self.open.is_empty() {
+            text.push_str("No finding is open.\n\n");
+            return;
+        }
+        let rows: Vec<Vec<String>> = self
+            .open
+            .iter()
+            .map(|own| {
+                vec![
+                    own.id.clone(),
+                    own.key.account.clone(),
+                    own.key.resource_id.clone(),
+                    own.cause.clone(),
+                    own.state.name().to_owned(),
+                    span(self.now.duration_since(own.opened_at)),
+                    own.annotation.clone(),
+                ]
+            })
+            .collect();
+        text.push_str(&columns(
+            &[
+                "finding", "account", "resource", "cause", "state", "open for", "why",
+            ],
+            &rows,
+        ));
+        let count = |state: &str| {
+            let found = self.totals.findings.iter().find(|(name, _)| name == state);
+            found.map_or(0, |(_, count)| *count)
+        };
+        let all = count("open") + count("acknowledged");
+        if all > self.open.len() as u64 {
+            let _ = writeln!(text, "… and {} more", all - self.open.len() as u64);
+        }
+        text.push('\n');
+    }
+
+    fn worked(&self, text: &mut String) {
+        let listed = |pairs: &[(String, u64)]| {
+            let parts: Vec<String> = pairs
+                .iter()
+                .filter(|(_, count)| *count > 0)
+                .map(|(name, count)| format!("{count} {}", visible(name)))
+                .collect();
+            if parts.is_empty() {
+                "none".to_owned()
+            } else {
+                parts.join(", ")
+            }
+        };
+        let _ = writeln!(text, "Jobs waiting: {}", listed(&self.totals.jobs_waiting));
+        if let Some(oldest) = self.totals.oldest_due
+            && self.now.duration_since(oldest) > SignedDuration::from_mins(1)
+        {
+            let _ = writeln!(
+                text,
+                "  the oldest was due at {}, {}: is `portcullis serve` running?",
+                moment(oldest),
+                ago(oldest, self.now)
+            );
+        }
+        let _ = writeln!(text, "Dead letters: {}", listed(&self.totals.jobs_dead));
+    }
+}

@@ -1,0 +1,201 @@
+//! `portcullis serve`: the guard, until it is told to stop.
+
+mod accounts;
+mod clock;
+mod logging;
+mod outgoing;
+mod sources;
+mod targets;
+mod two_roles;
+mod web;
+
+use std::sync::Arc;
+
+use clap::Args;
+use guard::arrive::Watched;
+use guard::clock::Clock as _;
+use guard::error::CallError;
+use guard::intake::StoreSink;
+use guard::ports::files::PutFile;
+use guard::run::run as run_guard;
+use guard::subscribe::ask_to_confirm;
+use guard::watch::Guard;
+use intake::metrics::Metrics;
+use intake::sources::Sources;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::config::load::{ConfigFileArgs, Loaded, load};
+use crate::config::rule::rules;
+use crate::config::settings;
+use crate::exit::{ExitStatus, Failure};
+use crate::kept;
+use crate::live::block_on;
+
+use self::clock::SystemClock;
+
+/// Arguments of `portcullis serve`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+SIGTERM and SIGINT stop it: what runs is finished within [work] stop-within, and what is not is taken up \
+again at the next start. A second signal ends it at once.
+
+Exit codes: 2 the configuration or the credentials are wrong; 3 the store or an account cannot be reached, \
+or the guard ended by itself; 0 it was stopped.")]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    config: ConfigFileArgs,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &ServeArgs) -> Result<ExitStatus, Failure> {
+    let loaded = load(&args.config.config)?;
+    loaded.warn();
+    logging::begin(&loaded.config.log)?;
+    block_on(serve(&loaded))
+}
+
+async fn serve(loaded: &Loaded) -> Result<ExitStatus, Failure> {
+    let config = &loaded.config;
+    let mut signals = Signals::listen()?;
+    let read = |reference: &_| loaded.secret(reference);
+    // Everything that can be wrong is found before the first call.
+    let rules = rules(config).map_err(|error| Failure::usage(error.to_string()))?;
+    let settings = settings::settings(config, rules, loaded.exceptions.clone(), &read)
+        .map_err(|problem| Failure::usage(problem.to_string()))?;
+    let store = Arc::new(kept::open_configured(loaded).await?);
+    let connected = accounts::connect_all(loaded).await?;
+    let courier = Arc::new(outgoing::outgoing(loaded, &connected)?);
+
+    let (stop, stopping) = watch::channel(false);
+    let clock = Arc::new(SystemClock);
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
+    let sources = Sources::new(metrics.clone());
+    let sink = Arc::new(StoreSink::new(
+        Arc::clone(&store),
+        Arc::clone(&clock),
+        Watched {
+            accounts: config.account.iter().map(|own| own.id.clone()).collect(),
+        },
+    ));
+    let mut loops = JoinSet::new();
+    sources::start(config, &connected, &sources, &sink, &stopping, &mut loops)?;
+    let web = web::Web {
+        store: Arc::clone(&store),
+        sink,
+        sources,
+        metrics: metrics.clone(),
+        subscriptions: settings.subscriptions.clone().into(),
+    };
+    web.start(loaded, &stopping, &mut loops).await?;
+    let asked = ask_to_confirm(&*store, &settings.subscriptions, None, clock.now()).await;
+    for id in asked.map_err(kept::failed)? {
+        tracing::info!(subscription = %id, "asked to confirm");
+    }
+    let guard = Arc::new(Guard {
+        repository: Arc::clone(&store),
+        accounts: connected.accounts,
+        clock,
+        settings,
+        meter: Arc::new(metrics),
+    });
+    let files: Option<Arc<NoFiles>> = None;
+    if config.delivery_channel.is_some() {
+        return Err(Failure::usage(
+            "[delivery-channel]: this build cannot deliver history; leave the section out",
+        ));
+    }
+    let worker = format!("{}-{}", machine(), std::process::id());
+    let run_settings = settings::run_settings(config, worker);
+    let mut guarding =
+        tokio::spawn(
+            async move { run_guard(guard, courier, files, &run_settings, stopping).await },
+        );
+    tracing::info!(
+        accounts = config.account.len(),
+        sources = config.source.len(),
+        enforcement = config.enforcement.scope.iter().any(|scope| scope.enabled),
+        version = env!("CARGO_PKG_VERSION"),
+        "watching"
+    );
+
+    tokio::select! {
+        name = signals.next() => tracing::info!(signal = name, "stopping"),
+        ended = &mut guarding => return Err(ended_by_itself(ended)),
+    }
+    // Whoever listens to it ends; nobody listening is as good.
+    let _ = stop.send(true);
+    let within = config.work.stop_within.unsigned();
+    let finished = async {
+        let ended = guarding.await;
+        while loops.join_next().await.is_some() {}
+        store.close().await;
+        ended
+    };
+    tokio::select! {
+        ended = finished => match ended {
+            Ok(Ok(())) => tracing::info!("stopped"),
+            ended => return Err(ended_by_itself(ended)),
+        },
+        () = tokio::time::sleep(within) => tracing::warn!(
+            within_seconds = within.as_secs(),
+            "work was still running; it is taken up again when its lease ends"
+        ),
+        name = signals.next() => tracing::warn!(signal = name, "ended at once"),
+    }
+    Ok(ExitStatus::Closed)
+}
+
+fn ended_by_itself(
+    ended: Result<Result<(), guard::repository::RepositoryError>, tokio::task::JoinError>,
+) -> Failure {
+    match ended {
+        Ok(Ok(())) => Failure::incomplete("the guard ended by itself; a bug"),
+        Ok(Err(error)) => Failure::incomplete(error.to_string()),
+        Err(error) => Failure::incomplete(format!("the guard ended: {error}; a bug")),
+    }
+}
+
+/// This machine's name, which tells workers apart.
+fn machine() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match name.trim() {
+        "" => "worker".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+/// The signals that stop the program.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Signals, Failure> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| Failure::incomplete(format!("no signals: {error}")))
+        };
+        Ok(Signals {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// No files are delivered.
+enum NoFiles {}
+
+impl PutFile for NoFiles {
+    async fn put_file(&self, _: &str, _: &str, _: Vec<u8>, _: &str) -> Result<(), CallError> {
+        match *self {}
+    }
+}
