@@ -32,9 +32,12 @@ const MOST_REGIONS: usize = 100;
 /// So many buckets are remembered to be elsewhere.
 const MOST_MOVED: usize = 100_000;
 
+mod files;
 mod read;
 mod record;
 mod write;
+
+pub use files::{DeliveryBucket, DeliveryEncryption, DeliveryOptions};
 
 /// One account in AWS, or one user of an S3-compatible store.
 pub struct Store {

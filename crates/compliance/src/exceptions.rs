@@ -15,6 +15,10 @@
 //! fingerprint = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
 //! ```
 
+mod tag;
+
+use std::collections::BTreeMap;
+
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan};
 use policy::pattern::{Pattern, Reading};
@@ -23,6 +27,8 @@ use serde::Deserialize;
 
 use crate::assessment::Assessment;
 use crate::fingerprint;
+
+pub use tag::{OWNER_TAG, REASON_TAG, TAG, tag_value};
 
 /// The exceptions that count.
 #[derive(Clone, Debug, Default)]
@@ -132,8 +138,7 @@ impl Exceptions {
             if list.iter().any(|before| before.id == entry.id) {
                 return Err(wrong("id", "stands there twice"));
             }
-            let digits = entry.fingerprint.strip_prefix("sha256:");
-            if !digits.is_some_and(|d| d.len() == 64 && d.bytes().all(|b| b.is_ascii_hexdigit())) {
+            if !is_fingerprint(&entry.fingerprint) {
                 return Err(wrong(
                     "fingerprint",
                     "is not sha256: and 64 hexadecimal digits; \
@@ -167,8 +172,21 @@ impl Exceptions {
     /// Puts the exception that covers what is open on an assessment. One that names the bucket but is
     /// expired, or covers another grant, becomes an advisory instead.
     pub fn apply(&self, assessment: &mut Assessment, now: Timestamp) {
-        let mut naming = self.list.iter().filter(|e| e.names(assessment)).peekable();
-        if naming.peek().is_none() {
+        self.apply_with(None, assessment, now);
+    }
+
+    /// The same, with what the bucket's tags except if the configuration lets tags except: then they
+    /// are given.
+    pub fn apply_with(
+        &self,
+        tags: Option<&BTreeMap<String, String>>,
+        assessment: &mut Assessment,
+        now: Timestamp,
+    ) {
+        let tagged = tags.and_then(|tags| Exception::of_tags(&assessment.bucket.name, tags));
+        let mut naming: Vec<&Exception> =
+            self.list.iter().filter(|e| e.names(assessment)).collect();
+        if naming.is_empty() && tagged.is_none() {
             return;
         }
         let verdict = &assessment.verdict;
@@ -177,10 +195,19 @@ impl Exceptions {
         }
         let found = fingerprint::of(&assessment.bucket, verdict);
         let mut advisories = Vec::new();
+        match &tagged {
+            Some(Ok(exception)) => naming.push(exception),
+            Some(Err(wrong)) => advisories.push(Advisory {
+                code: "exception-tag",
+                message: wrong.clone(),
+                path: None,
+            }),
+            None => {}
+        }
         let mut covering = None;
         for exception in naming {
             let covers = found.as_ref() == Some(&exception.fingerprint);
-            if covers && now < exception.expires {
+            if exception.covers(found.as_deref(), now) {
                 covering = Some(exception.id.clone());
                 break;
             }
@@ -218,11 +245,21 @@ impl Exceptions {
 }
 
 impl Exception {
+    /// Whether it covers what has this fingerprint, at this moment.
+    pub fn covers(&self, fingerprint: Option<&str>, now: Timestamp) -> bool {
+        fingerprint == Some(self.fingerprint.as_str()) && now < self.expires
+    }
+
     fn names(&self, assessment: &Assessment) -> bool {
         let account = self.account.as_ref();
         self.bucket.matches(&assessment.bucket.name)
             && account.is_none_or(|own| assessment.bucket.owner_account.as_ref() == Some(own))
     }
+}
+
+fn is_fingerprint(text: &str) -> bool {
+    let digits = text.strip_prefix("sha256:");
+    digits.is_some_and(|d| d.len() == 64 && d.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 /// A time; a date alone lasts until its end in UTC.

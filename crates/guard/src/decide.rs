@@ -63,8 +63,8 @@ pub struct Decision {
     pub opened: Vec<String>,
     /// Ids of findings that were resolved by this look.
     pub resolved: Vec<String>,
-    /// Ids of findings that were excepted before and are not any more.
-    pub uncovered: Vec<String>,
+    /// Ids of findings that were excepted before and are not any more, with the exception's.
+    pub uncovered: Vec<(String, String)>,
     /// Exposures that are open, or ended by this look.
     pub exposures: Vec<Exposure>,
 }
@@ -155,8 +155,15 @@ impl Decision {
         match exception {
             Some(exception) => finding.state = FindingState::Excepted { exception },
             None if matches!(finding.state, FindingState::Excepted { .. }) => {
-                finding.state = FindingState::Open;
-                self.uncovered.push(id.clone());
+                let before = std::mem::replace(&mut finding.state, FindingState::Open);
+                if let FindingState::Excepted { exception } = before {
+                    self.uncovered.push((id.clone(), exception));
+                }
+                // Whatever was told of it was told of something that was open on purpose.
+                finding.told_at = None;
+                finding.response = None;
+                finding.escalation_step = 0;
+                finding.escalated_at = None;
             }
             // Acknowledged was what was open then. If more is open now, it counts as new.
             None if !opens

@@ -190,9 +190,11 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             return None;
         }
         let mut assessment = Assessment::of_item(item).ok()?;
-        self.settings
-            .exceptions
-            .apply(&mut assessment, self.clock.now());
+        self.settings.exceptions.apply_with(
+            self.settings.excepting(&item.tags),
+            &mut assessment,
+            self.clock.now(),
+        );
         Some(assessment)
     }
 

@@ -13,11 +13,13 @@
 pub mod account;
 pub mod arrive;
 pub mod clock;
+pub mod coverage;
 pub mod decide;
 pub mod deliver;
 pub mod error;
 pub mod escalate;
 pub mod event_rules;
+pub mod expiry;
 pub mod functions;
 pub mod gather;
 pub mod history;

@@ -17,7 +17,7 @@ use std::time::Duration;
 use compliance::assessment::Assessment;
 use compliance::fingerprint;
 use compliance::item::{BUCKET, ConfigurationItem, ResourceKey};
-use compliance::notice::Notice;
+use compliance::notice::{Notice, NoticeKind};
 use compliance::remediation::diff;
 use compliance::rules::{self, RuleEvaluation};
 use jiff::{SignedDuration, Timestamp};
@@ -501,11 +501,23 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         item: &ConfigurationItem,
         decision: Decision,
         raised: Raised,
-        notices: Vec<Notice>,
+        mut notices: Vec<Notice>,
         end: Option<(&Job, Finish)>,
         now: Timestamp,
     ) -> Result<(), LookError> {
         let Raised { events, mut jobs } = raised;
+        for notice in &mut notices {
+            if matches!(
+                notice.kind,
+                NoticeKind::ExceptionExpired | NoticeKind::ExceptionVoid
+            ) {
+                let ended = decision
+                    .uncovered
+                    .iter()
+                    .find(|(id, _)| notice.finding_id.as_ref() == Some(id));
+                notice.exception = ended.and_then(|(_, id)| self.guard.exception(id, item));
+            }
+        }
         let told = outbox::notices(&notices);
         jobs.extend(self.guard.deliveries(&notices, now).await?);
         jobs.extend(self.guard.first_escalations(&decision.findings, now));

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use compliance::assessment::Assessment;
+use compliance::exceptions::Exception;
+use compliance::fingerprint;
 use compliance::item::BUCKET;
 use jiff::{SignedDuration, Timestamp};
 use policy::action::AccessClass;
@@ -88,12 +90,12 @@ impl Glimpse {
                     .filter(|exposure| exposure.cause == *cause && exposure.to.is_none())
                     .all(|exposure| exposure.classes.iter().any(|known| known == class))
         });
-        let excepted = present.iter().any(|finding| match &finding.state {
-            FindingState::Excepted { exception } => Some(exception) == self.exception.as_ref(),
-            _ => false,
+        let excepted = present.iter().find_map(|finding| match &finding.state {
+            FindingState::Excepted { exception } => Some(exception),
+            _ => None,
         });
         let none_left = self.causes.is_empty() && !present.is_empty();
-        let exception_stands = self.causes.is_empty() || excepted == self.exception.is_some();
+        let exception_stands = self.causes.is_empty() || excepted == self.exception.as_ref();
         all_recorded && !none_left && exception_stands
     }
 }
@@ -104,6 +106,8 @@ type Part = fn(&Access) -> &Answer;
 struct Passed {
     name: String,
     glimpse: Glimpse,
+    /// What opens it, where a tag may except it.
+    fingerprint: Option<String>,
     undecided: bool,
     gaps: Vec<String>,
 }
@@ -183,6 +187,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         };
         let recorder = &self.settings.recorder;
         let exceptions = &self.settings.exceptions;
+        let tags_except = self.settings.tags_except;
         let sweeping = async move {
             sweep(
                 gatherer,
@@ -192,10 +197,15 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
                 |told| {
                     if let Told::Judged(mut judged) = told {
                         exceptions.apply(&mut judged.assessment, now);
-                        let verdict = &judged.assessment.verdict;
+                        let assessment = &judged.assessment;
+                        let verdict = &assessment.verdict;
+                        let fingerprint = (tags_except && assessment.exception.is_none())
+                            .then(|| fingerprint::of(&assessment.bucket, verdict))
+                            .flatten();
                         // Nobody listens only when the sweep has been given up.
                         let _ = passed.send(Passed {
                             glimpse: Glimpse::of(&judged.assessment),
+                            fingerprint,
                             undecided: verdict.read.is_undecided() || verdict.write.is_undecided(),
                             gaps: gaps_of(&judged.assessment),
                             name: judged.address.name,
@@ -210,13 +220,20 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         let mut untold = 0;
         let comparing = async {
             let mut looks = Vec::new();
-            while let Some(bucket) = passing.recv().await {
+            while let Some(mut bucket) = passing.recv().await {
                 undecided += u64::from(bucket.undecided);
                 gaps.extend(bucket.gaps);
                 let known = self
                     .repository
                     .resource(&account.id, BUCKET, &bucket.name)
                     .await?;
+                if let (Some(fingerprint), Some(known)) = (&bucket.fingerprint, &known)
+                    && let Some(Ok(tagged)) = Exception::of_tags(&bucket.name, &known.item.tags)
+                    && tagged.covers(Some(fingerprint), now)
+                {
+                    // A sweep asks for no tags: the recorded ones count until a look reads others.
+                    bucket.glimpse.exception = Some(tagged.id);
+                }
                 let as_recorded = known
                     .as_ref()
                     .is_some_and(|known| bucket.glimpse.is_recorded(known));

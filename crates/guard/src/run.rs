@@ -17,6 +17,7 @@ use crate::repository::{Repository, RepositoryError};
 use crate::state::{Finish, Job, JobKind, NewJob};
 use crate::watch::Guard;
 use crate::work::{Did, WorkSettings, backoff, later, work};
+use crate::{coverage, expiry};
 
 /// How many jobs of each kind run at the same time, and under which leases.
 #[derive(Clone, Debug)]
@@ -67,6 +68,7 @@ where
         due_at: now,
     });
     jobs.extend(guard.schedules(now));
+    jobs.extend([expiry::exceptions(now), coverage::coverage(now)]);
     if let (Some(channel), Some(_)) = (&guard.settings.delivery_channel, &files) {
         jobs.extend(history::scheduled(channel, now));
     }
@@ -148,7 +150,12 @@ where
         let keep_for = settings.keep_for;
         loops.spawn(worker(
             &guard,
-            &[JobKind::Escalate, JobKind::Periodic, JobKind::Retention],
+            &[
+                JobKind::Escalate,
+                JobKind::Periodic,
+                JobKind::Check,
+                JobKind::Retention,
+            ],
             with(settings.sweeps),
             stop,
             move |job| {
@@ -156,6 +163,10 @@ where
                 async move {
                     match job.kind {
                         JobKind::Escalate => guard.escalate(&job).await,
+                        JobKind::Check if job.payload["check"] == "coverage" => {
+                            guard.check_coverage(&job).await
+                        }
+                        JobKind::Check => guard.check_exceptions(&job).await,
                         JobKind::Periodic => guard.evaluate_on_schedule(&job).await,
                         _ => guard.retire(&job, keep_for).await,
                     }

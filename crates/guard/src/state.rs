@@ -290,13 +290,15 @@ pub enum JobKind {
     Periodic,
     /// Deliver history or a snapshot to the delivery channel.
     Snapshot,
+    /// Look for exceptions that end, or whether everything is watched.
+    Check,
     /// Remove what is older than the retention.
     Retention,
 }
 
 impl JobKind {
     /// Every kind with its name in the store.
-    pub const ALL: [(JobKind, &'static str); 8] = [
+    pub const ALL: [(JobKind, &'static str); 9] = [
         (JobKind::Look, "look"),
         (JobKind::Deliver, "deliver"),
         (JobKind::Sweep, "sweep"),
@@ -304,6 +306,7 @@ impl JobKind {
         (JobKind::Evaluate, "evaluate"),
         (JobKind::Periodic, "periodic"),
         (JobKind::Snapshot, "snapshot"),
+        (JobKind::Check, "check"),
         (JobKind::Retention, "retention"),
     ];
 

@@ -75,7 +75,7 @@ pub fn tell(decision: &mut Decision, response: &Response, subject: &Subject<'_>)
                 Response::Wait { .. } if finding.cause == ACL || finding.cause == POLICY => {
                     NoticeKind::GraceBegins
                 }
-                _ if decision.uncovered.contains(&finding.id) => NoticeKind::ExceptionVoid,
+                _ if let Some(kind) = ended(finding, &decision.uncovered, subject) => kind,
                 _ if finding.occurrences > 1 => NoticeKind::Recurred,
                 _ => NoticeKind::Opened,
             };
@@ -109,6 +109,27 @@ pub fn tell(decision: &mut Decision, response: &Response, subject: &Subject<'_>)
         }
     }
     notices
+}
+
+/// How the exception ended that covered a finding until now. One that is not there any more leaves a
+/// finding like any other.
+fn ended(
+    finding: &Finding,
+    uncovered: &[(String, String)],
+    subject: &Subject<'_>,
+) -> Option<NoticeKind> {
+    if !uncovered.iter().any(|(id, _)| *id == finding.id) {
+        return None;
+    }
+    let advisories = &subject.assessment?.verdict.advisories;
+    let said = |code| advisories.iter().any(|advisory| advisory.code == code);
+    if said("exception-expired") {
+        Some(NoticeKind::ExceptionExpired)
+    } else if said("exception-void") {
+        Some(NoticeKind::ExceptionVoid)
+    } else {
+        None
+    }
 }
 
 /// Notices after a remediation that was verified: one for each finding that it resolved.

@@ -43,6 +43,8 @@ pub struct Settings {
     /// The configured targets that every new configuration item is sent to, by name, as AWS Config's
     /// `ConfigurationItemChangeNotification`. Event rules that match send it to theirs as well.
     pub change_stream: Vec<String>,
+    /// When people are told of exceptions that end, and of what is not watched.
+    pub reminders: Reminders,
     /// How often accounts are gone through for their verdicts.
     pub sweep_every: SignedDuration,
     /// How often everything of every bucket is recorded.
@@ -51,7 +53,45 @@ pub struct Settings {
     pub sweep_concurrency: usize,
 }
 
+/// When people are told of exceptions that end, and of what is not watched any more.
+#[derive(Clone, Debug)]
+pub struct Reminders {
+    /// The topics that this goes to, where no event rule says which.
+    pub topics: Vec<String>,
+    /// How long before an exception ends people are told, each once.
+    pub exceptions_end: Vec<SignedDuration>,
+    /// How long an account's events may be silent; `None`: for ever. What is normal differs from
+    /// account to account, so that by default nothing is.
+    pub silent_after: Option<SignedDuration>,
+    /// How many sweeps of an account in a row may fail to come to their end.
+    pub sweeps_missed: u32,
+}
+
+impl Default for Reminders {
+    /// To the topic `default`: 14, 3 and 1 days before an exception ends, and after three missed
+    /// sweeps.
+    fn default() -> Reminders {
+        Reminders {
+            topics: vec!["default".to_owned()],
+            exceptions_end: [14, 3, 1]
+                .into_iter()
+                .map(|days| SignedDuration::from_hours(days * 24))
+                .collect(),
+            silent_after: None,
+            sweeps_missed: 3,
+        }
+    }
+}
+
 impl Settings {
+    /// The tags of a resource, if they may except it.
+    pub(crate) fn excepting<'a>(
+        &self,
+        tags: &'a BTreeMap<String, String>,
+    ) -> Option<&'a BTreeMap<String, String>> {
+        self.tags_except.then_some(tags)
+    }
+
     /// Whether tags decide about exceptions or enforcement, so that every look has to read them.
     pub(crate) fn needs_tags(&self) -> bool {
         self.tags_except

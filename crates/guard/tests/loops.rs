@@ -31,7 +31,7 @@ use guard::repository::Repository;
 use guard::responder::{EnforcementScope, ResponderSettings};
 use guard::run::{RunSettings, run};
 use guard::state::{EventRecord, FindingState, JobKind};
-use guard::watch::{Guard, Settings};
+use guard::watch::{Guard, Reminders, Settings};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use support::files::MemoryFiles;
@@ -172,6 +172,7 @@ fn settings() -> Settings {
         recorder: Recorder::everything(),
         delivery_channel: None,
         change_stream: Vec::new(),
+        reminders: Reminders::default(),
         sweep_every: SignedDuration::from_hours(1),
         record_every: SignedDuration::from_hours(24),
         sweep_concurrency: 8,

@@ -181,6 +181,9 @@ pub(super) fn headline(notice: &Notice) -> String {
             ),
             None => format!("{what} was closed, read back and verified.{}", because()),
         },
+        NoticeKind::Resolved if notice.finding_id.is_none() => {
+            format!("{what} is watched again.{}", because())
+        }
         NoticeKind::Resolved => format!("{what} complies again.{}", because()),
         NoticeKind::RemediationFailed => {
             format!("{} The remediation FAILED.{}", open(), because())

@@ -145,9 +145,11 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         let region = address.region.as_deref().unwrap_or(&account.default_region);
         let key = ResourceKey::bucket(&account.id, region, &address.name);
         let item = item(&assessment.bucket, key, taken.clone());
-        self.settings
-            .exceptions
-            .apply(&mut assessment, item.capture_time);
+        self.settings.exceptions.apply_with(
+            self.settings.excepting(&item.tags),
+            &mut assessment,
+            item.capture_time,
+        );
         let mut bucket = assessment.bucket.clone();
         arn_name(&address.name).clone_into(&mut bucket.name);
         ReadBucket {

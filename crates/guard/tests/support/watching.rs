@@ -16,7 +16,7 @@ use guard::record::Recorder;
 use guard::repository::Repository;
 use guard::responder::ResponderSettings;
 use guard::state::{Finish, Job, JobKind, NewJob};
-use guard::watch::{Guard, Settings};
+use guard::watch::{Guard, Reminders, Settings};
 use guard::work::Did;
 use jiff::SignedDuration;
 
@@ -54,6 +54,7 @@ pub fn quiet() -> Settings {
         recorder: Recorder::everything(),
         delivery_channel: None,
         change_stream: Vec::new(),
+        reminders: Reminders::default(),
         sweep_every: SignedDuration::from_hours(1),
         record_every: SignedDuration::from_hours(24),
         sweep_concurrency: 8,

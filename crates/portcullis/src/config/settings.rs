@@ -15,7 +15,7 @@ use guard::history::DeliveryChannel;
 use guard::record::Recorder;
 use guard::responder::{CircuitBreaker, EnforcementScope, LoopGuard, ResponderSettings};
 use guard::run::RunSettings;
-use guard::watch::Settings;
+use guard::watch::{Reminders, Settings};
 use jiff::SignedDuration;
 use policy::pattern::{Pattern, Reading};
 
@@ -311,6 +311,7 @@ pub(crate) fn settings(
         },
         base_url: config.server.base_url.clone(),
         recorder: recorder(config),
+        reminders: Reminders::default(),
         delivery_channel: delivery_channel(config)?,
         change_stream: config
             .delivery_channel
