@@ -13,7 +13,7 @@ use guard::error::CallError;
 use guard::ports::files::PutFile;
 use support::*;
 
-async fn delivery(fake: &Fake, options: DeliveryOptions) -> DeliveryBucket {
+async fn delivery(fake: &Fake, options: DeliveryOptions) -> DeliveryBucket<aws::Store> {
     let client = SharedHttpClient::new(fake.clone());
     let store = connect_with(config(client), None, &pace()).await.unwrap();
     fake.asked.lock().unwrap().clear();

@@ -1,5 +1,7 @@
 //! Files that are delivered to a bucket, and the bucket itself where it is to be made.
 
+use std::sync::Arc;
+
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
     BucketLocationConstraint, CreateBucketConfiguration, ObjectOwnership, OwnershipControls,
@@ -10,7 +12,6 @@ use guard::operation::Operation;
 use guard::ports::BucketAddress;
 use guard::ports::files::PutFile;
 use policy::bucket::PublicAccessBlock;
-use std::sync::Arc;
 
 use super::{Store, answered, understood};
 use crate::dialect::{Document, Expect};
@@ -40,15 +41,19 @@ pub enum DeliveryEncryption {
 }
 
 /// Puts files into buckets of one account's store.
-pub struct DeliveryBucket {
-    store: Arc<Store>,
+pub struct DeliveryBucket<S> {
+    holder: Arc<S>,
     options: DeliveryOptions,
 }
 
-impl DeliveryBucket {
-    /// Puts files with these credentials.
-    pub fn new(store: Arc<Store>, options: DeliveryOptions) -> DeliveryBucket {
-        DeliveryBucket { store, options }
+impl<S: AsRef<Store>> DeliveryBucket<S> {
+    /// Puts files with the credentials of the store that somebody holds.
+    pub fn new(holder: Arc<S>, options: DeliveryOptions) -> DeliveryBucket<S> {
+        DeliveryBucket { holder, options }
+    }
+
+    fn store(&self) -> &Store {
+        (*self.holder).as_ref()
     }
 
     fn address(&self, bucket: &str) -> BucketAddress {
@@ -74,7 +79,7 @@ impl DeliveryBucket {
                 (Some(ServerSideEncryption::AwsKms), Some(key.clone()))
             }
         };
-        self.store
+        self.store()
             .at(at, Operation::PutObject, &[], |client| {
                 client
                     .put_object()
@@ -95,15 +100,15 @@ impl DeliveryBucket {
     /// Makes the bucket and closes it, before anything is in it. To be killed in between does no harm:
     /// a bucket that is ours already is closed again.
     async fn create(&self, at: &BucketAddress) -> Result<(), CallError> {
-        let region = at.region.as_deref().unwrap_or(self.store.region());
+        let region = at.region.as_deref().unwrap_or(self.store().region());
         // `us-east-1` is the one region that is named by no constraint; other stores know theirs.
-        let named = !self.store.is_custom() && region != "us-east-1" && !region.is_empty();
+        let named = !self.store().is_custom() && region != "us-east-1" && !region.is_empty();
         let configuration = named.then(|| {
             CreateBucketConfiguration::builder()
                 .location_constraint(BucketLocationConstraint::from(region))
                 .build()
         });
-        self.store
+        self.store()
             .at(
                 at,
                 Operation::CreateBucket,
@@ -119,7 +124,7 @@ impl DeliveryBucket {
             .await?;
         let block = shape::block_document(&PublicAccessBlock::ALL);
         let blocked = self
-            .store
+            .store()
             .at(at, Operation::PutDeliveryBucketBlock, &[], |client| {
                 let request = client
                     .put_public_access_block()
@@ -138,7 +143,7 @@ impl DeliveryBucket {
         let controls = controls.map_err(|error| error.to_string());
         let controls = understood(Operation::PutDeliveryBucketOwnership, controls)?;
         let enforced = self
-            .store
+            .store()
             .at(at, Operation::PutDeliveryBucketOwnership, &[], |client| {
                 let request = client
                     .put_bucket_ownership_controls()
@@ -154,7 +159,7 @@ impl DeliveryBucket {
     fn offered(&self, answer: Result<(), CallError>) -> Result<(), CallError> {
         match answer {
             Err(CallError::Unsupported { .. } | CallError::Failed { .. })
-                if self.store.is_custom() =>
+                if self.store().is_custom() =>
             {
                 Ok(())
             }
@@ -163,7 +168,13 @@ impl DeliveryBucket {
     }
 }
 
-impl PutFile for DeliveryBucket {
+impl AsRef<Store> for Store {
+    fn as_ref(&self) -> &Store {
+        self
+    }
+}
+
+impl<S: AsRef<Store> + Send + Sync + 'static> PutFile for DeliveryBucket<S> {
     async fn put_file(
         &self,
         bucket: &str,

@@ -11,12 +11,11 @@ mod web;
 
 use std::sync::Arc;
 
+use aws::store::{DeliveryBucket, DeliveryOptions};
 use clap::Args;
 use guard::arrive::Watched;
 use guard::clock::Clock as _;
-use guard::error::CallError;
 use guard::intake::StoreSink;
-use guard::ports::files::PutFile;
 use guard::run::run as run_guard;
 use guard::subscribe::ask_to_confirm;
 use guard::watch::Guard;
@@ -28,7 +27,7 @@ use tokio::task::JoinSet;
 
 use crate::config::load::{ConfigFileArgs, Loaded, load};
 use crate::config::rule::rules;
-use crate::config::settings;
+use crate::config::{self, settings};
 use crate::exit::{ExitStatus, Failure};
 use crate::kept;
 use crate::live::block_on;
@@ -93,6 +92,16 @@ async fn serve(loaded: &Loaded) -> Result<ExitStatus, Failure> {
     for id in asked.map_err(kept::failed)? {
         tracing::info!(subscription = %id, "asked to confirm");
     }
+    let files = config.delivery_channel.as_ref().and_then(|channel| {
+        let named = channel.account.as_ref();
+        let writes = |own: &&config::Account| named.is_none_or(|name| own.is_called(name));
+        let account = config.account.iter().find(writes)?;
+        let store = connected.accounts.get(&account.id)?.store();
+        Some(Arc::new(DeliveryBucket::new(
+            Arc::clone(store),
+            DeliveryOptions::default(),
+        )))
+    });
     let guard = Arc::new(Guard {
         repository: Arc::clone(&store),
         accounts: connected.accounts,
@@ -100,12 +109,6 @@ async fn serve(loaded: &Loaded) -> Result<ExitStatus, Failure> {
         settings,
         meter: Arc::new(metrics),
     });
-    let files: Option<Arc<NoFiles>> = None;
-    if config.delivery_channel.is_some() {
-        return Err(Failure::usage(
-            "[delivery-channel]: this build cannot deliver history; leave the section out",
-        ));
-    }
     let worker = format!("{}-{}", machine(), std::process::id());
     let run_settings = settings::run_settings(config, worker);
     let mut guarding =
@@ -188,14 +191,5 @@ impl Signals {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
         }
-    }
-}
-
-/// No files are delivered.
-enum NoFiles {}
-
-impl PutFile for NoFiles {
-    async fn put_file(&self, _: &str, _: &str, _: Vec<u8>, _: &str) -> Result<(), CallError> {
-        match *self {}
     }
 }

@@ -20,6 +20,13 @@ impl TwoRoles {
     }
 }
 
+impl AsRef<aws::Store> for TwoRoles {
+    /// Whoever delivers files: the one that records them.
+    fn as_ref(&self) -> &aws::Store {
+        &self.reader
+    }
+}
+
 impl ReadBuckets for TwoRoles {
     async fn buckets(
         &self,
