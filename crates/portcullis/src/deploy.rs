@@ -135,9 +135,7 @@ fn recorder_policy(places: &PlacesArgs) -> Result<Value, String> {
 fn is_bucket(arn: &str) -> bool {
     let parts: Vec<&str> = arn.split(':').collect();
     match parts.as_slice() {
-        ["arn", _, "s3", "", "", name] => {
-            !name.is_empty() && !name.contains(|c: char| matches!(c, '/' | '*' | '?'))
-        }
+        ["arn", _, "s3", "", "", name] => !name.is_empty() && !name.contains(['/', '*', '?']),
         _ => false,
     }
 }
