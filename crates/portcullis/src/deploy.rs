@@ -1,6 +1,7 @@
 //! `portcullis deploy`.
 
 mod events;
+mod systemd;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +27,8 @@ enum What {
     /// Deploy it in each region that is watched; `QueueUrl` among its outputs goes into the configuration
     /// of `portcullis serve`. A CloudTrail trail must log management events there.
     Events,
+    /// The systemd unit of `serve`, with the least privileges.
+    Systemd,
 }
 
 /// Arguments of `portcullis deploy policy`.
@@ -74,6 +77,10 @@ struct PlacesArgs {
 /// Runs the command.
 pub(crate) fn run(args: &DeployArgs) -> Result<ExitStatus, Failure> {
     let document = match &args.what {
+        What::Systemd => {
+            crate::output::print(systemd::UNIT)?;
+            return Ok(ExitStatus::Closed);
+        }
         What::Events => events::template(),
         What::Policy(PolicyArgs { role, places }) => {
             if role.recorder {

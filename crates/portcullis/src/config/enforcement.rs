@@ -2,7 +2,7 @@
 
 use compliance::remediation::{AclRemedy, ObjectsRemedy, PolicyRemedy};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::value::{Period, Wildcard};
 
@@ -103,7 +103,7 @@ fn at_once() -> Period {
 }
 
 /// What is done about a public ACL.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Acl {
     /// Exactly the public grants are removed.
@@ -114,7 +114,7 @@ pub(crate) enum Acl {
 }
 
 /// What is done about a public bucket policy.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Policy {
     /// Nothing: people are told, with the policy, the statement and a request that gets in.
@@ -127,7 +127,7 @@ pub(crate) enum Policy {
 }
 
 /// What is done about public objects.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Objects {
     /// People are told.

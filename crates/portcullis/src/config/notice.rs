@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use compliance::notice::Protocol as Medium;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::value::{Day, Kind, Period, SecretRef, Severe, Text, TimeOfDay, Wildcard, ZoneName};
@@ -115,7 +115,7 @@ impl From<Protocol> for Medium {
 }
 
 /// What stands in the message of an SNS notification.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Message {
     /// The notice as text, for people.
@@ -213,7 +213,7 @@ impl Mail {
 }
 
 /// How the connection to the mail server is kept private.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Security {
     /// It turns to TLS before anything is said, or nothing is sent.

@@ -52,7 +52,8 @@ impl SourceKind {
     }
 }
 
-/// An HTTPS server that takes events from EventBridge API destinations and from SNS.
+/// An HTTPS server that takes events from EventBridge API destinations and from SNS, and serves the links
+/// of mails.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Intake {

@@ -352,6 +352,24 @@ fn risks_are_told() {
 }
 
 #[test]
+fn links_need_somebody_who_serves_them() {
+    expect(
+        "[server]\nbase-url = \"https://p.example.com\"\n",
+        &[
+            "error: f.toml:5:1: server.base-url: links in mails are signed, which needs a `token-secret`",
+            "warning: f.toml:5:1: server.base-url: nothing serves the links",
+        ],
+    );
+    expect(
+        "[intake]\nlisten = \"127.0.0.1:1\"\n",
+        &["error: f.toml:4:2: intake: nobody could send"],
+    );
+    let links = "[server]\nbase-url = \"https://p.example.com\"\ntoken-secret = \"env:T\"\n\
+                 [intake]\nlisten = \"127.0.0.1:1\"\n";
+    assert_eq!(said(&format!("{SMALL}{links}")), Vec::<String>::new());
+}
+
+#[test]
 fn mail_needs_a_server_that_keeps_it_private() {
     let text = "account = [{ id = \"111122223333\" }]\n\
                 subscription = [{ protocol = \"email\", endpoint = \"security@example.com\" }]\n";

@@ -13,6 +13,7 @@ use jiff::civil::{Time, Weekday};
 use policy::pattern::{Pattern, Reading};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::{Serialize, Serializer};
 
 /// A duration: `"90s"`, `"5m"`, `"1h 30m"`, `"400d"`, `"2w"`. A day is 24 hours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,6 +92,13 @@ impl<T> Visitor<'_> for Words<T> {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
         (self.parse)(text).map_err(E::custom)
+    }
+}
+
+/// As it would be written, which the schema shows as a default.
+impl Serialize for Period {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -149,11 +149,7 @@ fn row(event: &EventRecord) -> Vec<String> {
 
 /// `+30 ms`, `+2 min`.
 fn short(after: SignedDuration) -> String {
-    if after.as_secs() == 0 {
-        format!("+{} ms", after.as_millis().max(0))
-    } else {
-        format!("+{}", span(after))
-    }
+    format!("+{}", span(after))
 }
 
 async fn show(args: &ShowArgs) -> Result<ExitStatus, Failure> {

@@ -83,7 +83,7 @@ pub(crate) async fn open_configured(loaded: &Loaded) -> Result<Store, Failure> {
 }
 
 /// Where the configuration's store is.
-fn address(loaded: &Loaded) -> Result<String, Failure> {
+pub(crate) fn address(loaded: &Loaded) -> Result<String, Failure> {
     let store = &loaded.config.store;
     let read = |reference: &_| loaded.secret(reference);
     match (&store.url, &store.path) {
@@ -96,7 +96,7 @@ fn address(loaded: &Loaded) -> Result<String, Failure> {
     }
 }
 
-async fn existing(address: &str) -> Result<Store, Failure> {
+pub(crate) async fn existing(address: &str) -> Result<Store, Failure> {
     let path = address
         .strip_prefix("sqlite:")
         .map(|rest| rest.trim_start_matches("//"));

@@ -56,6 +56,7 @@ pub(super) fn span(duration: SignedDuration) -> String {
     let seconds = duration.as_secs().max(0);
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {
+        (0, 0, 0) if seconds == 0 => format!("{} ms", duration.as_millis().max(0)),
         (0, 0, 0) => format!("{seconds} s"),
         (0, 0, minutes) => format!("{minutes} min"),
         (0, hours, 0) => format!("{hours} h"),
@@ -94,7 +95,7 @@ mod tests {
     #[test]
     fn spans_are_short() {
         for (seconds, shown) in [
-            (-1, "0 s"),
+            (-1, "0 ms"),
             (59, "59 s"),
             (60, "1 min"),
             (3_600, "1 h"),

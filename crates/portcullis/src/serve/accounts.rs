@@ -92,14 +92,15 @@ pub(crate) async fn connect_all(loaded: &Loaded) -> Result<Connected, Failure> {
             message: format!("account {}: {}", account.label(), failure.message),
             ..failure
         };
-        let (watched, services) = one(loaded, account).await.map_err(named)?;
+        let (watched, services) = connect_one(loaded, account).await.map_err(named)?;
         connected.services.insert(account.id.clone(), services);
         connected.accounts.insert(account.id.clone(), watched);
     }
     Ok(connected)
 }
 
-async fn one(
+/// Connects one account.
+pub(crate) async fn connect_one(
     loaded: &Loaded,
     account: &Account,
 ) -> Result<(Watched<OverSdk>, Arc<Services>), Failure> {

@@ -1,6 +1,6 @@
 //! `portcullis serve`: the guard, until it is told to stop.
 
-mod accounts;
+pub(crate) mod accounts;
 mod clock;
 mod logging;
 mod outgoing;

@@ -92,6 +92,15 @@ fn server(config: &Config, problems: &mut Vec<Problem>) {
                 "the address where links begin has no slash at its end",
             ));
         }
+        if config.intake.is_none() {
+            problems.push(
+                Problem::warning(
+                    at!["server", "base-url"],
+                    "nothing serves the links that begin here: there is no [intake]",
+                )
+                .hint("[intake] `listen` serves them, on 127.0.0.1 behind a proxy or with a certificate"),
+            );
+        }
         if server.token_secret.is_none() {
             problems.push(
                 Problem::error(

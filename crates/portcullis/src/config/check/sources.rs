@@ -85,10 +85,12 @@ fn intake(config: &Config, problems: &mut Vec<Problem>) {
         return;
     };
     let base = at!["intake"];
-    if intake.api_keys.is_empty() && intake.sns_topics.is_empty() {
+    let links = config.server.token_secret.is_some();
+    if intake.api_keys.is_empty() && intake.sns_topics.is_empty() && !links {
         problems.push(Problem::error(
             base.clone(),
-            "nobody could send anything: give `api-keys` (EventBridge) or `sns-topics`",
+            "nobody could send anything: give `api-keys` (EventBridge) or `sns-topics`, or for the links \
+             of mails [server] `token-secret`",
         ));
     }
     for (index, arn) in intake.sns_topics.iter().enumerate() {
