@@ -140,7 +140,6 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
                 account_label: account.map(|account| account.label.as_str()),
                 endpoint: account.and_then(|account| account.endpoint.as_deref()),
                 events: &[],
-                base_url: self.settings.base_url.as_deref(),
                 now,
             },
         );

@@ -38,7 +38,7 @@ use crate::responder::{Hold, Leave, Open, Past, Response, respond};
 use crate::state::{
     Commit, Coverage, EnforcementStop, EvaluationRecord, EventRecord, Finish, Job, ResourceRecord,
 };
-use crate::tell::{Remediated, Subject, tell, tell_closed, tell_failed};
+use crate::tell::{Remediated, Subject, tell, tell_closed, tell_failed, with_changes};
 use crate::watch::Guard;
 use crate::work::{Did, backoff, later};
 
@@ -490,7 +490,6 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
             account_label: Some(&self.account.label),
             endpoint: self.account.endpoint.as_deref(),
             events: &self.events,
-            base_url: self.guard.settings.base_url.as_deref(),
             now,
         }
     }
@@ -518,6 +517,7 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
                 notice.exception = ended.and_then(|(_, id)| self.guard.exception(id, item));
             }
         }
+        with_changes(&mut notices, &events);
         let told = outbox::notices(&notices);
         jobs.extend(self.guard.deliveries(&notices, now).await?);
         jobs.extend(self.guard.first_escalations(&decision.findings, now));

@@ -7,7 +7,7 @@
 use compliance::assessment::Assessment;
 use compliance::item::ConfigurationItem;
 use compliance::notice::{
-    Escalation, Exposure as ToldExposure, HeldBy, Links, Mechanism, Notice, NoticeKind, Recurrence,
+    Escalation, Exposure as ToldExposure, HeldBy, Mechanism, Notice, NoticeKind, Recurrence,
     Remediation, RemediationState, Severity, WhoDidIt,
 };
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::decide::{ACCESS_POINT, ACL, Decision, POLICY, UNDECIDED};
 use crate::responder::{Hold, Leave, Response};
-use crate::state::{EventRecord, Exposure, Finding, FindingState};
+use crate::state::{BusEvent, EventRecord, Exposure, Finding, FindingState};
 
 /// What notices about a resource are made from, beside the decision.
 #[derive(Clone, Copy, Debug)]
@@ -31,8 +31,6 @@ pub struct Subject<'a> {
     pub endpoint: Option<&'a str>,
     /// The events about it, as far as they are known.
     pub events: &'a [EventRecord],
-    /// Where links in notices begin, without a slash at the end.
-    pub base_url: Option<&'a str>,
     /// Now.
     pub now: Timestamp,
 }
@@ -284,12 +282,6 @@ fn about(
         detected_at: exposure.detected_at,
     });
     notice.recurrence = recurrence(finding, subject.now);
-    notice.links = Links {
-        acknowledge: subject
-            .base_url
-            .map(|base| format!("{base}/findings/{}", finding.id)),
-        ..Links::default()
-    };
     notice
 }
 
@@ -350,6 +342,18 @@ fn recurrence(finding: &Finding, now: Timestamp) -> Option<Recurrence> {
         last_closed_at: finding.resolved_at,
         last_closed_by: finding.resolved_by.clone(),
     })
+}
+
+/// Gives notices the compliance change that they go with, for subscribers that want Config's own event.
+pub fn with_changes(notices: &mut [Notice], events: &[BusEvent]) {
+    for notice in notices {
+        let of_rule = |event: &&BusEvent| {
+            let detail = &event.event["detail"];
+            let rule = detail["configRuleName"].as_str();
+            rule.is_some_and(|rule| notice.rule_names.iter().any(|name| name == rule))
+        };
+        notice.compliance_change = events.iter().find(of_rule).map(|event| event.event.clone());
+    }
 }
 
 /// A notice as the store keeps it.

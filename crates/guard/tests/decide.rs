@@ -237,7 +237,6 @@ impl Watched {
                 account_label: Some("production"),
                 endpoint: None,
                 events,
-                base_url: None,
                 now,
             },
         );

@@ -87,7 +87,7 @@ impl Default for Work {
             looks: 16,
             deliveries: 16,
             sweeps: 4,
-            lease: Period::seconds(60),
+            lease: Period::seconds(10),
             stop_within: Period::seconds(30),
         }
     }

@@ -11,7 +11,8 @@ pub(super) fn begin(log: &Log) -> Result<(), Failure> {
     let directives = match std::env::var("PORTCULLIS_LOG") {
         Ok(directives) if !directives.is_empty() => directives,
         _ => format!(
-            "{},aws_config=warn,hyper=warn,rustls=warn",
+            // The SDK calls an answer an error that is looked at before it is believed.
+            "{},aws_smithy_runtime_api=off,aws_config=warn,hyper=warn,rustls=warn",
             log.level.as_str()
         ),
     };

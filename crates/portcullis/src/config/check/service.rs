@@ -22,10 +22,11 @@ pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
             ));
         }
     }
-    if work.lease.0.as_secs() < 10 {
+    // A third of it passes between two renewals.
+    if work.lease.0.as_secs() < 2 {
         problems.push(Problem::error(
             at!["work", "lease"],
-            "a lease of less than ten seconds runs out while the work is still done",
+            "a lease of less than two seconds runs out while the work is still done",
         ));
     }
     exceptions(config, problems);
