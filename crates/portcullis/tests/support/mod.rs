@@ -1,0 +1,251 @@
+//! `portcullis serve` as a process of its own, and what it is walked through with.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "shared by several tests, each of which uses a part"
+)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// The name under which the watched account stands in the configuration.
+pub const ACCOUNT: &str = "111122223333";
+
+/// Nothing that is waited for takes so long, on whatever machine.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+pub fn needed(variable: &str) -> String {
+    std::env::var(variable)
+        .unwrap_or_else(|_| panic!("{variable} is not set: run this by cargo xtask test"))
+}
+
+/// A folder that goes with the test.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("portcullis-{name}-{}", unique()));
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+pub fn unique() -> String {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    format!(
+        "{:x}-{:x}-{:x}",
+        std::process::id(),
+        now.as_micros() & 0xffff_ffff,
+        COUNT.fetch_add(1, Ordering::Relaxed)
+    )
+}
+
+/// What a guard is set up with: a configuration file and the environment.
+#[derive(Clone)]
+pub struct Setup {
+    pub config: PathBuf,
+    pub environment: Vec<(String, String)>,
+}
+
+impl Setup {
+    pub fn new(folder: &Folder, config: &str, environment: &[(&str, &str)]) -> Setup {
+        let path = folder.path().join("portcullis.toml");
+        std::fs::write(&path, config).unwrap();
+        Setup {
+            config: path,
+            environment: environment
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+        }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        command
+            .args(arguments)
+            .env("PORTCULLIS_CONFIG", &self.config)
+            .env_remove("AWS_PROFILE")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Runs another command on the same configuration.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// What a command prints as JSON, whatever its exit code.
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        let mut all = arguments.to_vec();
+        all.extend(["--format", "json"]);
+        let output = self.run(&all);
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+            panic!(
+                "{arguments:?}: {error}\n{}\n{}",
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            )
+        })
+    }
+
+    /// Starts the guard.
+    pub fn serve(&self) -> Serve {
+        let mut child = self
+            .command(&["serve"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
+        let stderr = child.stderr.take().unwrap();
+        let lines = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines() {
+                let Ok(line) = line else { break };
+                lines.0.lock().unwrap().push(line);
+                lines.1.notify_all();
+            }
+        });
+        Serve {
+            child: Some(child),
+            log,
+        }
+    }
+
+    /// The answers of a rule about a bucket, the oldest first.
+    pub fn compliance(&self, bucket: &str, rule: &str) -> Vec<String> {
+        let history = self.json(&["history", bucket]);
+        let mut answers: Vec<String> = history["evaluations"]
+            .as_array()
+            .unwrap_or_else(|| panic!("{history}"))
+            .iter()
+            .filter(|evaluation| evaluation["rule"] == rule)
+            .map(|evaluation| evaluation["compliance_type"].as_str().unwrap().to_owned())
+            .collect();
+        // The newest stands first.
+        answers.reverse();
+        answers
+    }
+}
+
+type Lines = Arc<(Mutex<Vec<String>>, Condvar)>;
+
+/// A guard that runs.
+pub struct Serve {
+    child: Option<Child>,
+    log: Lines,
+}
+
+impl Serve {
+    /// Waits until a line of the log holds all of these, and so many of such lines.
+    pub fn wait_for_log(&self, parts: &[&str], count: usize) {
+        let (lines, changed) = &*self.log;
+        let lines = lines.lock().unwrap();
+        let seen = |lines: &[String]| {
+            lines
+                .iter()
+                .filter(|line| parts.iter().all(|part| line.contains(part)))
+                .count()
+        };
+        let (lines, timeout) = changed
+            .wait_timeout_while(lines, PATIENCE, |lines| seen(lines) < count)
+            .unwrap();
+        assert!(
+            !timeout.timed_out(),
+            "no {count} lines with {parts:?} in the log:\n{}",
+            lines.join("\n")
+        );
+    }
+
+    pub fn log(&self) -> String {
+        self.log.0.lock().unwrap().join("\n")
+    }
+
+    /// `kill -9`.
+    pub fn kill(mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Asks it to stop, as systemd does, and waits until it has.
+    pub fn stop(mut self) -> (ExitStatus, String) {
+        let mut child = self.child.take().unwrap();
+        let stopped = Command::new("kill")
+            .args(["-TERM", &child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(stopped.success());
+        let status = child.wait().unwrap();
+        (status, self.log())
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+            if std::thread::panicking() {
+                eprintln!("--- the guard's log\n{}", self.log());
+            }
+        }
+    }
+}
+
+/// The status of an unsigned GET.
+pub fn anonymous(endpoint: &str, path: &str) -> u16 {
+    let authority = endpoint.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(authority).unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let text = String::from_utf8_lossy(&answer);
+    text.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+/// A database of this test's own.
+pub async fn database() -> String {
+    let url = needed("PORTCULLIS_TEST_POSTGRES");
+    let name = format!("walk_{}", unique().replace('-', "_"));
+    let made = Command::new("psql")
+        .args([&url, "-c", &format!("create database {name}")])
+        .output()
+        .expect("psql is there with PostgreSQL");
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    let (server, _) = url.rsplit_once('/').unwrap();
+    format!("{server}/{name}")
+}

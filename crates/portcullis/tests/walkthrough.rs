@@ -1,0 +1,543 @@
+//! The published walk-through, and what it should have been: a bucket is compliant; it is opened by its
+//! ACL, closed and verified, and somebody has mail; it is opened by a policy, somebody has mail with the
+//! policy in it and the policy is as it was; the policy goes, and it is compliant again.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod support;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_s3::types::{
+    AccessControlPolicy, BucketCannedAcl, Grant, Grantee, ObjectOwnership, OwnershipControls,
+    OwnershipControlsRule, Permission, Type,
+};
+use faults::Mailbox;
+use serde_json::{Value, json};
+use support::{ACCOUNT, Folder, Serve, Setup, anonymous, database, needed, unique};
+
+const READ: &str = "s3-bucket-public-read-prohibited";
+const WRITE: &str = "s3-bucket-public-write-prohibited";
+const OWNER: &str = "owner@example.com";
+
+/// One of the stores that the walk is made on.
+struct Stage {
+    endpoint: String,
+    client: Client,
+    key: (String, String),
+    /// How the guard hears of what happens.
+    source: Source,
+    /// Whether it refuses those whom its configuration does not let in.
+    enforces: bool,
+    /// Whether new buckets have ACLs switched off, as on AWS.
+    acls_are_off: bool,
+}
+
+enum Source {
+    OpsLog(String),
+    Queue(Box<aws_sdk_sqs::Client>, String, String),
+}
+
+impl Stage {
+    fn new(endpoint: &str, key: &str, source: Source) -> Stage {
+        let (id, secret) = key.split_once(':').unwrap();
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("us-east-1"))
+            .credentials_provider(Credentials::new(id, secret, None, None, "tests"))
+            .endpoint_url(endpoint)
+            .force_path_style(true)
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .build();
+        Stage {
+            endpoint: endpoint.to_owned(),
+            client: Client::from_conf(config),
+            key: (id.to_owned(), secret.to_owned()),
+            source,
+            enforces: true,
+            acls_are_off: false,
+        }
+    }
+
+    fn ceph() -> Stage {
+        let socket = needed("PORTCULLIS_TEST_RGW_OPS_LOG");
+        Stage::new(
+            &needed("PORTCULLIS_TEST_RGW"),
+            &needed("PORTCULLIS_TEST_RGW_OWNER"),
+            Source::OpsLog(socket),
+        )
+    }
+
+    /// A store and a queue on the same server.
+    async fn with_queue(endpoint: &str, key: &str) -> Stage {
+        let (id, secret) = key.split_once(':').unwrap();
+        let config = aws_sdk_sqs::Config::builder()
+            .behavior_version(aws_sdk_sqs::config::BehaviorVersion::latest())
+            .region(aws_sdk_sqs::config::Region::from_static("us-east-1"))
+            .credentials_provider(aws_sdk_sqs::config::Credentials::new(
+                id, secret, None, None, "tests",
+            ))
+            .endpoint_url(endpoint)
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .build();
+        let queues = aws_sdk_sqs::Client::from_conf(config);
+        let made = queues
+            .create_queue()
+            .queue_name(format!("events-{}", unique()))
+            .send()
+            .await
+            .unwrap();
+        let url = made.queue_url().unwrap().to_owned();
+        let source = Source::Queue(Box::new(queues), url, endpoint.to_owned());
+        Stage::new(endpoint, key, source)
+    }
+
+    /// Tells the guard, where the store does not do so itself.
+    async fn told(&self, event_name: &str, bucket: &str) {
+        let Source::Queue(queues, url, _) = &self.source else {
+            return;
+        };
+        let now = jiff::Timestamp::now()
+            .strftime("%Y-%m-%dT%H:%M:%SZ")
+            .to_string();
+        let event = json!({
+            "version": "0",
+            "id": unique(),
+            "detail-type": "AWS API Call via CloudTrail",
+            "source": "aws.s3",
+            "account": ACCOUNT,
+            "time": now,
+            "region": "us-east-1",
+            "resources": [],
+            "detail": {
+                "eventVersion": "1.09",
+                "userIdentity": {"type": "IAMUser", "arn": format!("arn:aws:iam::{ACCOUNT}:user/mallory"), "accountId": ACCOUNT},
+                "eventTime": now,
+                "eventSource": "s3.amazonaws.com",
+                "eventName": event_name,
+                "awsRegion": "us-east-1",
+                "sourceIPAddress": "203.0.113.7",
+                "requestParameters": {"bucketName": bucket},
+                "eventID": unique(),
+                "eventType": "AwsApiCall",
+                "recipientAccountId": ACCOUNT,
+            },
+        });
+        queues
+            .send_message()
+            .queue_url(url)
+            .message_body(event.to_string())
+            .send()
+            .await
+            .unwrap();
+    }
+
+    async fn bucket(&self) -> String {
+        // As long as a name may be: the published responder loses the alert of such.
+        let mut name = format!("walk-through-with-a-name-as-long-as-can-be-{}", unique());
+        name.truncate(63);
+        self.client
+            .create_bucket()
+            .bucket(&name)
+            .send()
+            .await
+            .unwrap();
+        if self.acls_are_off {
+            self.client
+                .delete_public_access_block()
+                .bucket(&name)
+                .send()
+                .await
+                .unwrap();
+            let rule = OwnershipControlsRule::builder()
+                .object_ownership(ObjectOwnership::ObjectWriter)
+                .build()
+                .unwrap();
+            let controls = OwnershipControls::builder().rules(rule).build().unwrap();
+            self.client
+                .put_bucket_ownership_controls()
+                .bucket(&name)
+                .ownership_controls(controls)
+                .send()
+                .await
+                .unwrap();
+        }
+        name
+    }
+
+    async fn open_acl(&self, bucket: &str, acl: BucketCannedAcl) {
+        let put = self.client.put_bucket_acl().bucket(bucket).acl(acl);
+        put.send().await.unwrap();
+        self.told("PutBucketAcl", bucket).await;
+    }
+
+    /// Adds a grant to everybody; some stores store the canned ACL for this as one for reading.
+    async fn grant_write(&self, bucket: &str) {
+        let acl = self
+            .client
+            .get_bucket_acl()
+            .bucket(bucket)
+            .send()
+            .await
+            .unwrap();
+        let everybody = Grantee::builder()
+            .r#type(Type::Group)
+            .uri("http://acs.amazonaws.com/groups/global/AllUsers")
+            .build()
+            .unwrap();
+        let grant = Grant::builder()
+            .grantee(everybody)
+            .permission(Permission::Write)
+            .build();
+        let opened = AccessControlPolicy::builder()
+            .set_owner(acl.owner().cloned())
+            .set_grants(Some(acl.grants().to_vec()))
+            .grants(grant)
+            .build();
+        let put = self
+            .client
+            .put_bucket_acl()
+            .bucket(bucket)
+            .access_control_policy(opened);
+        put.send().await.unwrap();
+        self.told("PutBucketAcl", bucket).await;
+    }
+
+    async fn open_policy(&self, bucket: &str, action: &str) -> String {
+        let resource = match action {
+            "s3:ListBucket" => format!("arn:aws:s3:::{bucket}"),
+            _ => format!("arn:aws:s3:::{bucket}/*"),
+        };
+        let policy = json!({"Version": "2012-10-17", "Statement": [{
+            "Sid": "ForEverybody", "Effect": "Allow", "Principal": "*", "Action": action, "Resource": resource,
+        }]})
+        .to_string();
+        self.client
+            .put_bucket_policy()
+            .bucket(bucket)
+            .policy(&policy)
+            .send()
+            .await
+            .unwrap();
+        self.told("PutBucketPolicy", bucket).await;
+        policy
+    }
+
+    async fn remove_policy(&self, bucket: &str) {
+        let delete = self.client.delete_bucket_policy().bucket(bucket);
+        delete.send().await.unwrap();
+        self.told("DeleteBucketPolicy", bucket).await;
+    }
+
+    async fn policy(&self, bucket: &str) -> Option<Value> {
+        let got = self.client.get_bucket_policy().bucket(bucket).send().await;
+        let text = got.ok()?.policy?;
+        Some(serde_json::from_str(&text).unwrap())
+    }
+
+    /// Whether nobody but the owner is in the ACL.
+    async fn acl_is_private(&self, bucket: &str) -> bool {
+        let acl = self
+            .client
+            .get_bucket_acl()
+            .bucket(bucket)
+            .send()
+            .await
+            .unwrap();
+        let grantees = acl.grants().iter().filter_map(|grant| grant.grantee());
+        grantees
+            .into_iter()
+            .all(|grantee| grantee.r#type() != &Type::Group)
+    }
+
+    fn config(&self, store: &str, mailbox: &Mailbox) -> String {
+        let source = match &self.source {
+            Source::OpsLog(socket) => format!("kind = \"ops-log\"\nsocket = \"{socket}\"\n"),
+            Source::Queue(_, url, endpoint) => {
+                format!("kind = \"sqs\"\nqueue-url = \"{url}\"\nendpoint-url = \"{endpoint}\"\n")
+            }
+        };
+        format!(
+            r#"
+[store]
+{store}
+
+[[account]]
+id = "{ACCOUNT}"
+label = "walk"
+endpoint-url = "{}"
+region = "us-east-1"
+access-key-id = "{}"
+secret-access-key = "env:WALK_SECRET"
+
+[[source]]
+name = "events"
+{source}
+
+[recorder]
+buckets = ["walk-through-*"]
+
+[[enforcement.scope]]
+name = "everything"
+enabled = true
+
+[[subscription]]
+protocol = "email"
+endpoint = "{OWNER}"
+confirmed = true
+
+[mail]
+server = "127.0.0.1"
+port = {}
+security = "none"
+from = "Portcullis <guard@example.com>"
+
+[server]
+listen = ""
+
+[work]
+lease = "5s"
+
+[log]
+format = "json"
+"#,
+            self.endpoint,
+            self.key.0,
+            mailbox.address().port(),
+        )
+    }
+}
+
+/// A walk in progress.
+struct Walk {
+    stage: Stage,
+    setup: Setup,
+    mailbox: Mailbox,
+    _folder: Folder,
+}
+
+impl Walk {
+    async fn begin(stage: Stage) -> Walk {
+        Walk::begin_with(stage, "path = \"FOLDER/guard.db\"", &[]).await
+    }
+
+    async fn begin_with(stage: Stage, store: &str, further: &[(&str, &str)]) -> Walk {
+        let folder = Folder::new("walk");
+        let mailbox = Mailbox::start().await.unwrap();
+        let store = store.replace("FOLDER", folder.path().to_str().unwrap());
+        let config = stage.config(&store, &mailbox);
+        let mut environment = vec![("WALK_SECRET", stage.key.1.as_str())];
+        environment.extend(further);
+        let setup = Setup::new(&folder, &config, &environment);
+        let checked = setup.run(&["config", "check"]);
+        assert!(
+            checked.status.success(),
+            "{}",
+            String::from_utf8_lossy(&checked.stderr)
+        );
+        Walk {
+            stage,
+            setup,
+            mailbox,
+            _folder: folder,
+        }
+    }
+
+    fn serve(&self) -> Serve {
+        let serve = self.setup.serve();
+        // The first sweep went through, and the source of events is heard.
+        serve.wait_for_log(&["swept"], 1);
+        // A queue keeps what it holds until somebody comes; a socket does not.
+        if matches!(self.stage.source, Source::OpsLog(_)) {
+            serve.wait_for_log(&["the event source is heard"], 1);
+        }
+        serve
+    }
+
+    /// Waits for a mail about a bucket whose text says this.
+    async fn mail(&self, bucket: &str, says: &str) -> faults::Message {
+        self.mailbox
+            .wait_for_one(|message| {
+                message
+                    .text()
+                    .is_some_and(|text| text.contains(bucket) && text.contains(says))
+            })
+            .await
+            .unwrap()
+    }
+
+    fn mails_about(&self, bucket: &str) -> usize {
+        self.mailbox
+            .messages()
+            .count(|message| message.text().is_some_and(|text| text.contains(bucket)))
+    }
+
+    async fn whole(&self) {
+        let serve = self.serve();
+        let bucket = self.stage.bucket().await;
+        self.stage.told("CreateBucket", &bucket).await;
+        serve.wait_for_log(&["looked", &bucket], 1);
+        assert_eq!(self.setup.compliance(&bucket, READ), ["COMPLIANT"]);
+
+        // By its ACL, for reading.
+        self.stage
+            .open_acl(&bucket, BucketCannedAcl::PublicRead)
+            .await;
+        let mail = self.mail(&bucket, "closed").await;
+        assert!(mail.subject().unwrap().contains("walk-through"));
+        assert!(mail.html().is_some());
+        assert!(self.stage.acl_is_private(&bucket).await);
+        if self.stage.enforces {
+            assert_eq!(anonymous(&self.stage.endpoint, &format!("/{bucket}")), 403);
+        }
+        assert_eq!(
+            self.setup.compliance(&bucket, READ),
+            ["COMPLIANT", "NON_COMPLIANT", "COMPLIANT"]
+        );
+        assert_eq!(self.mails_about(&bucket), 1);
+
+        // By a policy, for reading.
+        let policy = self.stage.open_policy(&bucket, "s3:ListBucket").await;
+        let mail = self.mail(&bucket, "ForEverybody").await;
+        let text = mail.text().unwrap();
+        assert!(
+            text.contains("s3:ListBucket") && text.contains("\"Principal\""),
+            "{text}"
+        );
+        let is: Value = self.stage.policy(&bucket).await.unwrap();
+        let was: Value = serde_json::from_str(&policy).unwrap();
+        assert_eq!(is, was, "the policy is as it was");
+        if self.stage.enforces {
+            assert_eq!(anonymous(&self.stage.endpoint, &format!("/{bucket}")), 200);
+        }
+        self.stage.remove_policy(&bucket).await;
+        self.mailbox
+            .wait_for_one(|message| {
+                message
+                    .subject()
+                    .is_some_and(|subject| subject.starts_with("Resolved"))
+            })
+            .await
+            .unwrap();
+        assert_eq!(
+            self.setup.compliance(&bucket, READ),
+            [
+                "COMPLIANT",
+                "NON_COMPLIANT",
+                "COMPLIANT",
+                "NON_COMPLIANT",
+                "COMPLIANT"
+            ]
+        );
+
+        // By its ACL, for writing: what the published code never closes.
+        self.stage.grant_write(&bucket).await;
+        self.mailbox.wait_for(4).await.unwrap();
+        assert!(self.stage.acl_is_private(&bucket).await);
+        let write = self.setup.compliance(&bucket, WRITE);
+        assert_eq!(write, ["COMPLIANT", "NON_COMPLIANT", "COMPLIANT"]);
+
+        // By a policy, for writing, and by the ACL at the same time: both are handled.
+        self.stage.open_policy(&bucket, "s3:PutObject").await;
+        self.mail(&bucket, "s3:PutObject").await;
+        self.stage
+            .open_acl(&bucket, BucketCannedAcl::PublicRead)
+            .await;
+        self.mailbox.wait_for(6).await.unwrap();
+        assert!(self.stage.acl_is_private(&bucket).await);
+        assert!(self.stage.policy(&bucket).await.is_some());
+        let write = self.setup.compliance(&bucket, WRITE);
+        assert_eq!(
+            write.last().unwrap(),
+            "NON_COMPLIANT",
+            "until somebody acts"
+        );
+
+        let (status, log) = serve.stop();
+        assert!(status.success(), "{log}");
+        assert!(!log.contains(&self.stage.key.1), "no secret in the log");
+        self.stage
+            .client
+            .delete_bucket()
+            .bucket(&bucket)
+            .send()
+            .await
+            .ok();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RGW and aiosmtpd: run cargo xtask test"]
+async fn on_ceph_by_its_ops_log() {
+    let walk = Walk::begin(Stage::ceph()).await;
+    walk.whole().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs MiniStack and aiosmtpd: run cargo xtask test"]
+async fn on_ministack_by_a_queue() {
+    let endpoint = needed("PORTCULLIS_TEST_MINISTACK");
+    let stage = Stage {
+        acls_are_off: true,
+        ..Stage::with_queue(&endpoint, &format!("{ACCOUNT}:test")).await
+    };
+    Walk::begin(stage).await.whole().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs moto and aiosmtpd: run cargo xtask test"]
+async fn on_moto_by_a_queue() {
+    let endpoint = needed("PORTCULLIS_TEST_MOTO");
+    let stage = Stage {
+        enforces: false,
+        ..Stage::with_queue(&endpoint, "testing:testing").await
+    };
+    Walk::begin(stage).await.whole().await;
+}
+
+/// The same on PostgreSQL with three workers, one of which is killed while it has work.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs moto, PostgreSQL and aiosmtpd: run cargo xtask test"]
+async fn three_workers_on_postgresql_and_one_is_killed() {
+    let endpoint = needed("PORTCULLIS_TEST_MOTO");
+    let stage = Stage {
+        enforces: false,
+        ..Stage::with_queue(&endpoint, "testing:testing").await
+    };
+    let database = database().await;
+    let walk = Walk::begin_with(
+        stage,
+        "url = \"env:WALK_DATABASE\"",
+        &[("WALK_DATABASE", &database)],
+    )
+    .await;
+    let workers = [walk.setup.serve(), walk.setup.serve(), walk.setup.serve()];
+    let [first, second, third] = workers;
+    for worker in [&first, &second, &third] {
+        worker.wait_for_log(&["watching"], 1);
+    }
+    let mut buckets = Vec::new();
+    for _ in 0..6 {
+        let bucket = walk.stage.bucket().await;
+        walk.stage
+            .open_acl(&bucket, BucketCannedAcl::PublicRead)
+            .await;
+        buckets.push(bucket);
+    }
+    first.kill();
+    for bucket in &buckets {
+        walk.mail(bucket, "closed").await;
+        assert!(walk.stage.acl_is_private(bucket).await, "{bucket}");
+        let answers = walk.setup.compliance(bucket, READ);
+        assert_eq!(answers.last().map(String::as_str), Some("COMPLIANT"));
+    }
+    for worker in [second, third] {
+        let (status, log) = worker.stop();
+        assert!(status.success(), "{log}");
+    }
+}
