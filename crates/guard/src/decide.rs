@@ -63,6 +63,8 @@ pub struct Decision {
     pub opened: Vec<String>,
     /// Ids of findings that were resolved by this look.
     pub resolved: Vec<String>,
+    /// Ids of those of them of which people are told that a remediation closed them.
+    pub told: Vec<String>,
     /// Ids of findings that were excepted before and are not any more, with the exception's.
     pub uncovered: Vec<(String, String)>,
     /// Exposures that are open, or ended by this look.
@@ -93,6 +95,7 @@ pub fn decide(known: Option<&ResourceRecord>, seen: &Seen<'_>) -> Decision {
             .unwrap_or_default(),
         opened: Vec::new(),
         resolved: Vec::new(),
+        told: Vec::new(),
         uncovered: Vec::new(),
         exposures: known
             .map(|known| known.exposures.clone())

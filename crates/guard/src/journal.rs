@@ -11,6 +11,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use compliance::remediation::diff;
 use jiff::Timestamp;
 use policy::bucket::{Acl, Grant, Grantee, Permission, PublicAccessBlock};
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,23 @@ impl Part {
         }
     }
 
+    /// Its value, line by line.
+    fn lines(&self) -> Vec<String> {
+        match self {
+            Part::Acl(acl) => diff::acl_lines(acl),
+            Part::Policy(Some(text)) => diff::indented(text),
+            Part::Policy(None) | Part::Block(None) => Vec::new(),
+            Part::Block(Some(block)) => [
+                ("BlockPublicAcls", block.block_public_acls),
+                ("IgnorePublicAcls", block.ignore_public_acls),
+                ("BlockPublicPolicy", block.block_public_policy),
+                ("RestrictPublicBuckets", block.restrict_public_buckets),
+            ]
+            .map(|(name, set)| format!("{name}: {set}"))
+            .to_vec(),
+        }
+    }
+
     /// `acl`, `public access block` or `policy`.
     pub fn name(&self) -> &'static str {
         match self {
@@ -79,6 +97,19 @@ pub struct Change {
     /// As it is to be.
     #[serde(with = "written")]
     pub after: Part,
+}
+
+impl Change {
+    /// The change for people, line by line: what goes is marked `-`, what comes `+`.
+    pub fn lines(&self) -> Vec<String> {
+        let (before, after) = (self.before.lines(), self.after.lines());
+        let gone = before.iter().filter(|line| !after.contains(line));
+        let come = after.iter().filter(|line| !before.contains(line));
+        std::iter::once(format!("{}:", self.before.name()))
+            .chain(gone.map(|line| format!("- {line}")))
+            .chain(come.map(|line| format!("+ {line}")))
+            .collect()
+    }
 }
 
 /// Which bucket, in which store.

@@ -30,7 +30,9 @@ use crate::decide::{ACCESS_POINT, ACL, Decision, POLICY, Seen, UNDECIDED, decide
 use crate::error::{CallError, Hopeless};
 use crate::event_rules::Raised;
 use crate::history;
-use crate::journal::{Journal, JournalError, Record, State, remediations};
+use crate::journal::{
+    Change, Event, Journal, JournalError, Record, Remediation, State, remediations,
+};
 use crate::outbox;
 use crate::remediate::{Notes, Permit, RemediateError, apply};
 use crate::repository::{Repository, RepositoryError};
@@ -281,11 +283,7 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
             fingerprint: read.and_then(|read| read.fingerprint.as_deref()),
             evaluations: &evaluations,
             standing: &standing,
-            events: if remediation.is_some() {
-                &[]
-            } else {
-                &self.events
-            },
+            events: &self.events,
             remediation,
             at: now,
         })
@@ -304,7 +302,9 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
 
     async fn decide(&mut self, job: &Job, read: ReadBucket) -> Result<Did, LookError> {
         let now = self.guard.clock.now();
-        let (mut decision, raised) = self.decided(&read.item, Some(&read), None, now);
+        let ours = self.closed_before().await?;
+        let id = ours.as_ref().map(|ours| ours.id.as_str());
+        let (mut decision, raised) = self.decided(&read.item, Some(&read), id, now);
         let past = self.past(&read.item.key, now).await?;
         let response = respond(
             &Open {
@@ -333,8 +333,22 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
                 .await?;
             tracing::error!(bucket = %read.item.key, %why, "all enforcement is stopped");
         }
+        let mut notices = match &ours {
+            Some(ours) => self.tell_late(&mut decision, ours, now),
+            None => Vec::new(),
+        };
+        if let Some(ours) = ours.filter(|ours| ours.state == State::Unfinished)
+            && !decision.told.is_empty()
+        {
+            let verified = Record {
+                id: ours.id,
+                at: now,
+                event: Event::Verified,
+            };
+            self.guard.repository.append_journal(&verified).await?;
+        }
         let subject = self.subject(&read.item, Some(&read.assessment), now);
-        let notices = tell(&mut decision, &response, &subject);
+        notices.extend(tell(&mut decision, &response, &subject));
         let Response::Act(plan) = &response else {
             let finish = match &response {
                 Response::Wait { until } => again(*until),
@@ -427,16 +441,11 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
             events: &events,
             ..self.subject(&read.item, Some(&open), now)
         };
-        let mut notices = tell_closed(&mut decision, remediated, before, &subject);
+        let mut notices = tell_closed(&mut decision, remediated, &before.findings, &subject);
         // What the remediation leaves open (a policy that is only told of) was told before the write.
         let rest = Response::Leave(Leave::NothingAllowed);
-        let resolved = std::mem::take(&mut decision.resolved);
-        notices.extend(tell(
-            &mut decision,
-            &rest,
-            &self.subject(&read.item, Some(&read.assessment), now),
-        ));
-        decision.resolved = resolved;
+        let subject = self.subject(&read.item, Some(&read.assessment), now);
+        notices.extend(tell(&mut decision, &rest, &subject));
         self.commit(
             &read.item,
             decision,
@@ -447,6 +456,57 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         )
         .await?;
         Ok(Did::Finished)
+    }
+
+    /// The remediation that may have closed what was recorded as open and about to be closed: a kill
+    /// between its write and its record leaves it to the next look to say what became of it.
+    async fn closed_before(&self) -> Result<Option<Remediation>, LookError> {
+        let Some(known) = &self.known else {
+            return Ok(None);
+        };
+        let begun_after = known
+            .findings
+            .iter()
+            .filter(|finding| finding.state.is_present() && finding.told_at.is_none())
+            .filter(|finding| finding.respond)
+            .flat_map(|finding| {
+                let exposures = known.exposures.iter();
+                exposures.filter(|exposure| exposure.finding_id == finding.id)
+            })
+            .map(|exposure| exposure.detected_at)
+            .min();
+        let Some(begun_after) = begun_after else {
+            return Ok(None);
+        };
+        let repository = &self.guard.repository;
+        let bucket = &known.item.key.resource_id;
+        let records = repository
+            .journal(Some(&self.account.id), Some(bucket), None)
+            .await?;
+        let last = remediations(&records).pop().filter(|last| {
+            last.begun >= begun_after && matches!(last.state, State::Unfinished | State::Verified)
+        });
+        Ok(last)
+    }
+
+    /// Tells of findings that an earlier remediation closed.
+    fn tell_late(
+        &self,
+        decision: &mut Decision,
+        ours: &Remediation,
+        now: Timestamp,
+    ) -> Vec<Notice> {
+        let Some(known) = &self.known else {
+            return Vec::new();
+        };
+        let open = Assessment::of_item(&known.item).ok();
+        let remediated = Remediated {
+            id: &ours.id,
+            difference: ours.changes.iter().flat_map(Change::lines).collect(),
+            failure: None,
+        };
+        let subject = self.subject(&known.item, open.as_ref(), now);
+        tell_closed(decision, &remediated, &known.findings, &subject)
     }
 
     /// Tells that a remediation failed; it is tried again.

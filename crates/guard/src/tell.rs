@@ -57,7 +57,8 @@ pub fn tell(decision: &mut Decision, response: &Response, subject: &Subject<'_>)
     };
     for finding in &mut decision.findings {
         if !finding.state.is_present() {
-            if decision.resolved.contains(&finding.id) {
+            let ended_now = decision.resolved.contains(&finding.id);
+            if ended_now && !decision.told.contains(&finding.id) {
                 notices.extend(resolved(finding, &exposures, subject));
             }
             continue;
@@ -134,17 +135,20 @@ fn ended(
 pub fn tell_closed(
     decision: &mut Decision,
     remediated: &Remediated<'_>,
-    before: &Decision,
+    before: &[Finding],
     subject: &Subject<'_>,
 ) -> Vec<Notice> {
     let exposures = decision.exposures.clone();
+    // Whoever tells of the rest does not tell of these again.
+    decision.told.clone_from(&decision.resolved);
+    let told = decision.told.clone();
     decision
         .findings
         .iter_mut()
-        .filter(|finding| decision.resolved.contains(&finding.id))
+        .filter(|finding| told.contains(&finding.id))
         .map(|finding| {
             // What it was open by is known from before.
-            let open = before.findings.iter().find(|open| open.id == finding.id);
+            let open = before.iter().find(|open| open.id == finding.id);
             let mut notice = about(
                 NoticeKind::Closed,
                 open.unwrap_or(finding),
