@@ -20,8 +20,7 @@ use guard::repository::{EventFilter, Repository};
 use guard::state::{EventRecord, JobKind};
 use sandbox::client::Client;
 use sandbox::{Account, Config, NewBuckets, Sandbox};
-use serde_json::json;
-use support::{ACCOUNT, Folder, Setup, unique};
+use support::{ACCOUNT, Folder, Setup, UNBOUNDED_ENFORCEMENT, cloudtrail_event};
 use tokio::task::JoinSet;
 
 const CLOSINGS: usize = 300;
@@ -40,20 +39,10 @@ struct Scene {
 
 impl Scene {
     async fn told(&self, event: &str, bucket: &str) {
-        let now = jiff::Timestamp::now().to_string();
-        let told = json!({
-            "version": "0", "id": unique(), "detail-type": "AWS API Call via CloudTrail",
-            "source": "aws.s3", "account": ACCOUNT, "time": now, "region": "us-east-1", "resources": [],
-            "detail": {
-                "eventTime": now, "eventSource": "s3.amazonaws.com", "eventName": event,
-                "awsRegion": "us-east-1", "requestParameters": {"bucketName": bucket},
-                "eventID": unique(), "recipientAccountId": ACCOUNT,
-            },
-        });
         let headers = [("x-api-key", API_KEY), ("content-type", "application/json")];
         let answer = self
             .intake
-            .send("POST", "/events", &headers, told.to_string())
+            .send("POST", "/events", &headers, cloudtrail_event(event, bucket))
             .await
             .unwrap();
         assert!(answer.status.is_success(), "{}", answer.status);
@@ -87,18 +76,7 @@ secret-access-key = "env:BENCH_SECRET"
 listen = "127.0.0.1:{intake}"
 api-keys = ["env:BENCH_API_KEY"]
 
-[enforcement.breaker]
-buckets-per-hour = 1000000
-share = 1.0
-
-[enforcement.loop-guard]
-times = 1000000
-within = "1h"
-
-[[enforcement.scope]]
-name = "everything"
-enabled = true
-
+{UNBOUNDED_ENFORCEMENT}
 [server]
 listen = ""
 

@@ -24,7 +24,9 @@ use guard::state::JobKind;
 use sandbox::client::Client;
 use sandbox::{Account, Config, NewBuckets, Sandbox};
 use serde_json::json;
-use support::{ACCOUNT, Folder, Serve, Setup, database, needed, unique};
+use support::{
+    ACCOUNT, Folder, Serve, Setup, UNBOUNDED_ENFORCEMENT, cloudtrail_event, database, needed,
+};
 use tokio::sync::Mutex;
 
 const BUCKETS: usize = 12;
@@ -103,18 +105,7 @@ secret-access-key = "env:KILLED_SECRET"
 listen = "127.0.0.1:{port}"
 api-keys = ["env:KILLED_API_KEY"]
 
-[enforcement.breaker]
-buckets-per-hour = 1000000
-share = 1.0
-
-[enforcement.loop-guard]
-times = 1000000
-within = "1h"
-
-[[enforcement.scope]]
-name = "everything"
-enabled = true
-
+{UNBOUNDED_ENFORCEMENT}
 [[subscription]]
 protocol = "email"
 endpoint = "owner@example.com"
@@ -204,18 +195,7 @@ format = "json"
         };
         let status = sent.unwrap().status;
         assert!(status.is_success(), "{event}: {status}");
-        let now = jiff::Timestamp::now().to_string();
-        let told = json!({
-            "version": "0", "id": unique(), "detail-type": "AWS API Call via CloudTrail",
-            "source": "aws.s3", "account": ACCOUNT, "time": now, "region": "us-east-1", "resources": [],
-            "detail": {
-                "eventTime": now, "eventSource": "s3.amazonaws.com", "eventName": event,
-                "awsRegion": "us-east-1", "requestParameters": {"bucketName": name},
-                "userIdentity": {"type": "IAMUser", "arn": format!("arn:aws:iam::{ACCOUNT}:user/mallory")},
-                "eventID": unique(), "recipientAccountId": ACCOUNT,
-            },
-        })
-        .to_string();
+        let told = cloudtrail_event(event, &name);
         // As EventBridge does: again and again until it is taken, here by whoever is up.
         let mut attempt = 0;
         loop {

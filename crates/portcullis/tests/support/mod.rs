@@ -15,7 +15,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The name under which the watched account stands in the configuration.
 pub const ACCOUNT: &str = "111122223333";
@@ -217,6 +217,57 @@ impl Drop for Serve {
         }
     }
 }
+
+/// A call as CloudTrail tells EventBridge of it.
+pub fn cloudtrail_event(name: &str, bucket: &str) -> String {
+    let now = jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string();
+    json!({
+        "version": "0",
+        "id": unique(),
+        "detail-type": "AWS API Call via CloudTrail",
+        "source": "aws.s3",
+        "account": ACCOUNT,
+        "time": now,
+        "region": "us-east-1",
+        "resources": [],
+        "detail": {
+            "eventVersion": "1.09",
+            "userIdentity": {
+                "type": "IAMUser",
+                "arn": format!("arn:aws:iam::{ACCOUNT}:user/mallory"),
+                "accountId": ACCOUNT,
+            },
+            "eventTime": now,
+            "eventSource": "s3.amazonaws.com",
+            "eventName": name,
+            "awsRegion": "us-east-1",
+            "sourceIPAddress": "203.0.113.7",
+            "requestParameters": {"bucketName": bucket},
+            "eventID": unique(),
+            "eventType": "AwsApiCall",
+            "recipientAccountId": ACCOUNT,
+        },
+    })
+    .to_string()
+}
+
+/// Enforcement everywhere, without the bounds that an estate of a few buckets opened thousands of times
+/// would run into.
+pub const UNBOUNDED_ENFORCEMENT: &str = r#"
+[enforcement.breaker]
+buckets-per-hour = 1000000
+share = 1.0
+
+[enforcement.loop-guard]
+times = 1000000
+within = "1h"
+
+[[enforcement.scope]]
+name = "everything"
+enabled = true
+"#;
 
 /// The status of an unsigned GET.
 pub fn anonymous(endpoint: &str, path: &str) -> u16 {
