@@ -58,10 +58,10 @@ async fn an_event_is_answered_when_it_is_stored() {
         let answer = intake.post(key, body).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         assert_eq!(answer.header("cache-control"), Some("no-store"));
-        assert_eq!(
-            answer.body,
-            "{\"duplicate\":0,\"idle\":0,\"new\":1,\"rejected\":[]}\n"
-        );
+        // In which order the members stand depends on what else is built with it.
+        let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        let stored = serde_json::json!({"new": 1, "duplicate": 0, "idle": 0, "rejected": []});
+        assert_eq!(body, stored);
     }
     assert_eq!(intake.bench.sink.log(), ["one", "two"]);
     // Authentic and not understood: it is not to come again.
