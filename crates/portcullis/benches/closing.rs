@@ -205,7 +205,12 @@ async fn storm(scene: Scene, kept: &store::Store) {
     }
     while senders.join_next().await.is_some() {}
     let taken = begun.elapsed();
-    while kept.next_due(&[JobKind::Look]).await.unwrap().is_some() {
+    loop {
+        let next = kept.next_due(&[JobKind::Look]).await.unwrap();
+        let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(1);
+        if next.is_none_or(|due| due > soon) {
+            break;
+        }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     println!(
