@@ -136,6 +136,15 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             .repository
             .unseen_events(&account.id, resource_type, id)
             .await?;
+        let recorder = &self.settings.recorder;
+        let recorded = match resource_type {
+            BUCKET => recorder.records_bucket(id),
+            other => recorder.records(other),
+        };
+        if !recorded {
+            // Events tell of every bucket of a store. What is not recorded is neither read nor changed.
+            return self.pass_over(account, known, events, job).await;
+        }
         let found = match resource_type {
             BUCKET => {
                 let everything = known.is_none() || job.payload["everything"] == true;
@@ -204,6 +213,36 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         let end = Some((job, Finish::Done));
         looking
             .commit(&item, decision, raised, notices, end, now)
+            .await?;
+        Ok(Did::Finished)
+    }
+}
+
+impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
+    /// Is done with the events about a resource that is not recorded.
+    async fn pass_over(
+        &self,
+        account: &Account<A>,
+        known: Option<ResourceRecord>,
+        events: Vec<EventRecord>,
+        job: &Job,
+    ) -> Result<Did, LookError> {
+        let now = self.clock.now();
+        let mut commit = match &known {
+            Some(known) => Commit {
+                expected_version: Some(known.version),
+                evaluations: known.evaluations.clone(),
+                ..Commit::of(known.item.key.clone(), known.observed_at)
+            },
+            None => {
+                let id = text(job, "resourceId").unwrap_or_default();
+                let key = ResourceKey::bucket(&account.id, &account.default_region, id);
+                Commit::of(key, now)
+            }
+        };
+        commit.events_seen = events.into_iter().map(|event| event.id).collect();
+        self.repository
+            .commit(&commit, Some((job, Finish::Done)), now)
             .await?;
         Ok(Did::Finished)
     }

@@ -669,3 +669,25 @@ async fn a_function_judges_too() {
         .collect();
     assert_eq!(told.len(), 1);
 }
+
+/// An event can tell of any bucket; one that is not recorded is neither read nor changed.
+#[tokio::test]
+async fn what_is_not_recorded_is_left_alone() {
+    let mut world = World::new(State {
+        acl: public_acl(),
+        ..closed()
+    });
+    let narrow = Settings {
+        recorder: Recorder::everything().with_buckets(["other-*"]),
+        ..settings()
+    };
+    let process = world.boot(&Power::endless(), narrow);
+    process.idle().await;
+    process.changed("e-1", "PutBucketAcl", &world.clock).await;
+    process.idle().await;
+    world.stop(process).await;
+    assert_eq!(world.memory.state("b").acl, public_acl());
+    assert_eq!(world.memory.asked("b"), []);
+    assert!(world.disk.resources.is_empty() && world.mailbox.notices().is_empty());
+    assert!(world.disk.events["e-1"].verdict_at.is_some(), "done with");
+}

@@ -342,6 +342,16 @@ impl Walk {
             .unwrap()
     }
 
+    /// Waits until there are so many mails about a bucket.
+    async fn mails(&self, bucket: &str, count: usize) {
+        let about = |message: &faults::Message| message.text().is_some_and(|t| t.contains(bucket));
+        self.mailbox
+            .messages()
+            .wait_for(|all| all.iter().filter(|message| about(message)).count() >= count)
+            .await
+            .unwrap();
+    }
+
     fn mails_about(&self, bucket: &str) -> usize {
         self.mailbox
             .messages()
@@ -408,7 +418,7 @@ impl Walk {
 
         // By its ACL, for writing: what the published code never closes.
         self.stage.grant_write(&bucket).await;
-        self.mailbox.wait_for(4).await.unwrap();
+        self.mails(&bucket, 4).await;
         assert!(self.stage.acl_is_private(&bucket).await);
         let write = self.setup.compliance(&bucket, WRITE);
         assert_eq!(write, ["COMPLIANT", "NON_COMPLIANT", "COMPLIANT"]);
@@ -419,7 +429,7 @@ impl Walk {
         self.stage
             .open_acl(&bucket, BucketCannedAcl::PublicRead)
             .await;
-        self.mailbox.wait_for(6).await.unwrap();
+        self.mails(&bucket, 6).await;
         assert!(self.stage.acl_is_private(&bucket).await);
         assert!(self.stage.policy(&bucket).await.is_some());
         let write = self.setup.compliance(&bucket, WRITE);
