@@ -4,7 +4,7 @@
 //! one asks for nothing; the looks that it makes are asked for in the same transaction. After that
 //! its source may forget it.
 
-use compliance::event::{Concerns, Event};
+use compliance::event::{self, Arrived, Concerns, Event, Source};
 use compliance::item::{ACCOUNT, BUCKET, VOLUME};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -121,6 +121,53 @@ pub fn arrive(
         .collect()
 }
 
+/// Reads a stored event again, as today's reader does. What surrounded it (an envelope, a notification) is
+/// not kept; what it told of the event stands in the record.
+pub fn read_again(record: &EventRecord) -> Arrived {
+    let detail = &record.detail;
+    let source = Source::parse(&record.source);
+    if source == Some(Source::OpsLog) {
+        return match event::read_ops_log(&detail.to_string()) {
+            Ok(event) => Arrived {
+                events: vec![event],
+                rejected: Vec::new(),
+            },
+            Err(error) => Arrived {
+                events: Vec::new(),
+                rejected: vec![error],
+            },
+        };
+    }
+    if detail["eventSource"] == "aws:s3" {
+        return event::read(&detail.to_string());
+    }
+    let (from, kind) = match source {
+        Some(Source::Storage) => ("aws.s3", record.name.as_str()),
+        Some(Source::Config) if detail.get("messageType").is_some() => {
+            ("aws.config", record.name.as_str())
+        }
+        _ => ("aws.cloudtrail", "AWS API Call via CloudTrail"),
+    };
+    let envelope = json!({
+        "id": record.id,
+        "time": record.event_time.to_string(),
+        "account": record.account,
+        "region": record.region,
+        "source": from,
+        "detail-type": kind,
+        "detail": detail,
+    });
+    event::read(&envelope.to_string())
+}
+
+/// Whether the event's own text was too large to be kept.
+pub fn was_cut(record: &EventRecord) -> bool {
+    record.detail.get(CUT).is_some()
+}
+
+/// The only member of what is kept in place of a text that is too large.
+const CUT: &str = "portcullis";
+
 /// How much of an event's own text is kept.
 const LARGEST_DETAIL: usize = 64 * 1024;
 
@@ -129,7 +176,7 @@ fn bounded(detail: &Value) -> Value {
     if size <= LARGEST_DETAIL {
         return detail.clone();
     }
-    json!({"portcullis": format!("the event had {size} bytes and was not kept")})
+    json!({CUT: format!("the event had {size} bytes and was not kept")})
 }
 
 #[cfg(test)]

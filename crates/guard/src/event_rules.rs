@@ -6,6 +6,7 @@
 //! failed by to the responder, or to a topic. All other targets get the event itself.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use compliance::compliance_change::ComplianceChange;
 use compliance::pattern::{EventPattern, RuleSet};
@@ -13,7 +14,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::decide::Decision;
-use crate::state::{BusEvent, JobKind, NewJob};
+use crate::state::{BusEvent, JobKind, NewJob, Route};
 
 /// One event rule.
 #[derive(Clone, Debug)]
@@ -35,6 +36,32 @@ pub enum RuleTarget {
     Topic(String),
     /// To a configured target, by its name: a webhook, queue, function, bus or command.
     Target(String),
+}
+
+/// How the responder and topics are written among the targets of an event rule.
+const RESPONDER: &str = "responder";
+const TOPIC_PREFIX: &str = "topic:";
+
+impl RuleTarget {
+    /// Reads `responder`, `topic:NAME`, or the name of a target.
+    pub fn parse(text: &str) -> RuleTarget {
+        match text.strip_prefix(TOPIC_PREFIX) {
+            Some(topic) => RuleTarget::Topic(topic.to_owned()),
+            None if text == RESPONDER => RuleTarget::Responder,
+            None => RuleTarget::Target(text.to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for RuleTarget {
+    /// As [`RuleTarget::parse`] reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RuleTarget::Responder => f.write_str(RESPONDER),
+            RuleTarget::Topic(topic) => write!(f, "{TOPIC_PREFIX}{topic}"),
+            RuleTarget::Target(name) => f.write_str(name),
+        }
+    }
 }
 
 /// The event rules.
@@ -69,13 +96,34 @@ impl EventRules {
         &self.rules
     }
 
+    /// The rules that match an event.
+    fn matching(&self, event: &serde_json::Value) -> impl Iterator<Item = &EventRule> {
+        let matching = self.matcher.matching_value(event);
+        matching
+            .into_iter()
+            .filter_map(|index| self.rules.get(*index))
+    }
+
+    /// Where the rules that match an event send it, in the order of the rules' names.
+    pub fn routes(&self, event: &serde_json::Value) -> Vec<Route> {
+        let mut routes: Vec<Route> = self
+            .matching(event)
+            .flat_map(|rule| {
+                rule.targets.iter().map(|target| Route {
+                    rule: rule.name.clone(),
+                    target: target.to_string(),
+                })
+            })
+            .collect();
+        routes.sort();
+        routes.dedup();
+        routes
+    }
+
     /// The configured targets of the rules that match an event which is about no finding, so that
     /// neither the responder nor a topic has anything to do with it.
     pub fn targets(&self, event: &serde_json::Value) -> BTreeSet<&str> {
-        self.matcher
-            .matching_value(event)
-            .into_iter()
-            .filter_map(|index| self.rules.get(*index))
+        self.matching(event)
             .flat_map(|rule| &rule.targets)
             .filter_map(|target| match target {
                 RuleTarget::Target(name) => Some(name.as_str()),
@@ -97,12 +145,7 @@ impl EventRules {
             for (shape, write) in shapes {
                 let id = event_id(change, version, shape);
                 let event = write(change, &id);
-                for rule in self
-                    .matcher
-                    .matching_value(&event)
-                    .into_iter()
-                    .filter_map(|index| self.rules.get(*index))
-                {
+                for rule in self.matching(&event) {
                     for target in &rule.targets {
                         match target {
                             RuleTarget::Target(target) => {
@@ -121,6 +164,7 @@ impl EventRules {
                     id,
                     key: change.key.clone(),
                     at: change.new.recorded,
+                    routes: Some(self.routes(&event)),
                     event,
                 });
             }

@@ -72,6 +72,9 @@ pub struct EventFilter {
     pub resource_id: Option<String>,
     /// Only those that came at this moment or later.
     pub since: Option<Timestamp>,
+    /// Only what comes after this one in the list: when the last of the page before arrived, and its
+    /// id.
+    pub after: Option<(Timestamp, String)>,
     /// At most so many, the last arrived first.
     pub limit: u32,
 }
@@ -255,6 +258,15 @@ pub trait Repository: Send + Sync + 'static {
         &self,
         limit: u32,
     ) -> impl Future<Output = Result<Vec<BusEvent>, RepositoryError>> + Send;
+
+    /// Compliance changes of this moment or later, the first first, page by page: what comes after the
+    /// one numbered `after`, the last of the page before.
+    fn bus_events_from(
+        &self,
+        since: Timestamp,
+        after: Option<i64>,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<(i64, BusEvent)>, RepositoryError>> + Send;
 
     /// A notice.
     fn notice(

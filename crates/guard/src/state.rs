@@ -216,6 +216,17 @@ pub struct BusEvent {
     pub at: Timestamp,
     /// The whole envelope, in EventBridge's shape.
     pub event: Value,
+    /// Where event rules sent it. `None`: it was raised before this was recorded.
+    pub routes: Option<Vec<Route>>,
+}
+
+/// One event rule that matched an event, and one of its targets.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Route {
+    /// The rule's name.
+    pub rule: String,
+    /// The target as the configuration writes it: `responder`, `topic:NAME`, or a target's name.
+    pub target: String,
 }
 
 /// A notice as it is kept until it is delivered, and after.

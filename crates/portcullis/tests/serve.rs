@@ -199,6 +199,8 @@ async fn an_open_bucket_is_closed_and_everything_can_be_seen_afterwards() {
         assert_eq!(replayed["differences"], serde_json::json!([]));
         // Of reading: not compliant, then compliant; of writing: compliant all the time.
         assert_eq!(replayed["reproduced"], 3, "{replayed}");
+        // Each of the answers, in both shapes, would go where it went.
+        assert_eq!(replayed["compliance_changes"]["same"], 6, "{replayed}");
 
         let tested = scene.json(1, &["rules", "test", "S3_BUCKET_VERSIONING_ENABLED"]);
         assert_eq!(tested["resources"][0]["resource_id"], "invoices");

@@ -329,8 +329,8 @@ async fn read(store: &Store) {
         let filter = EventFilter {
             account: account.map(str::to_owned),
             resource_id,
-            since: None,
             limit: 100,
+            ..EventFilter::default()
         };
         store.events(&filter).await.unwrap()
     };
@@ -457,6 +457,7 @@ async fn write(store: &Store) {
                     key: key(&name),
                     at: now,
                     event: json!({"detail-type": "Config Rules Compliance Change"}),
+                    routes: Some(Vec::new()),
                 }],
                 jobs: vec![NewJob {
                     kind: JobKind::Deliver,

@@ -108,6 +108,10 @@ pub(crate) async fn list(
 ) -> Result<Vec<EventRecord>, Failure> {
     let mut text = format!("SELECT {COLUMNS} FROM events WHERE arrived_at >= $1");
     let mut next = 3;
+    if filter.after.is_some() {
+        text.push_str(" AND (arrived_at, id) < ($3, $4)");
+        next = 5;
+    }
     for (column, value) in [
         ("account", &filter.account),
         ("resource_id", &filter.resource_id),
@@ -121,6 +125,9 @@ pub(crate) async fn list(
     let mut statement = Query::composed("events", text)
         .bind(filter.since.unwrap_or(Timestamp::MIN))
         .bind(filter.limit);
+    if let Some((arrived_at, id)) = &filter.after {
+        statement = statement.bind(*arrived_at).bind(id);
+    }
     for value in [&filter.account, &filter.resource_id] {
         if value.is_some() {
             statement = statement.bind(value);

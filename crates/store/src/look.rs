@@ -3,6 +3,7 @@
 use guard::repository::RepositoryError;
 use guard::state::{BusEvent, Commit, EvaluationRecord, Finish, Job};
 use jiff::Timestamp;
+use serde_json::json;
 
 use crate::error::Failure;
 use crate::sql::{Session, query};
@@ -249,7 +250,8 @@ async fn raise(session: &mut Session, event: &BusEvent) -> Result<(), Failure> {
             query(
                 "bus_events",
                 "INSERT INTO bus_events (id, account, region, resource_type, resource_id, \
-                 raised_at, event) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING",
+                 raised_at, event, routes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+                 ON CONFLICT (id) DO NOTHING",
             )
             .bind(&event.id)
             .bind(&event.key.account)
@@ -257,7 +259,8 @@ async fn raise(session: &mut Session, event: &BusEvent) -> Result<(), Failure> {
             .bind(&event.key.resource_type)
             .bind(&event.key.resource_id)
             .bind(event.at)
-            .bind(&event.event),
+            .bind(&event.event)
+            .bind(&event.routes.as_ref().map(|routes| json!(routes))),
         )
         .await?;
     Ok(())

@@ -76,21 +76,47 @@ pub(crate) async fn bus_events(
         .rows(
             query(
                 "bus_events",
-                "SELECT id, account, region, resource_type, resource_id, raised_at, event \
+                "SELECT id, account, region, resource_type, resource_id, raised_at, event, routes \
                  FROM bus_events ORDER BY seq DESC LIMIT $1",
             )
             .bind(limit),
         )
         .await?;
-    let bus_event = |row: &Row| -> Result<BusEvent, RepositoryError> {
-        Ok(BusEvent {
-            id: row.text("id")?,
-            key: key(row)?,
-            at: row.time("raised_at")?,
-            event: row.json("event")?,
-        })
-    };
     Ok(rows.iter().map(bus_event).collect::<Result<_, _>>()?)
+}
+
+pub(crate) async fn bus_events_from(
+    session: &mut Session,
+    since: Timestamp,
+    after: Option<i64>,
+    limit: u32,
+) -> Result<Vec<(i64, BusEvent)>, Failure> {
+    let rows = session
+        .rows(
+            query(
+                "bus_events",
+                "SELECT seq, id, account, region, resource_type, resource_id, raised_at, event, \
+                 routes FROM bus_events WHERE seq > $1 AND raised_at >= $2 ORDER BY seq LIMIT $3",
+            )
+            .bind(after.unwrap_or(0))
+            .bind(since)
+            .bind(limit),
+        )
+        .await?;
+    let numbered = |row: &Row| -> Result<(i64, BusEvent), RepositoryError> {
+        Ok((row.int("seq")?, bus_event(row)?))
+    };
+    Ok(rows.iter().map(numbered).collect::<Result<_, _>>()?)
+}
+
+fn bus_event(row: &Row) -> Result<BusEvent, RepositoryError> {
+    Ok(BusEvent {
+        id: row.text("id")?,
+        key: key(row)?,
+        at: row.time("raised_at")?,
+        event: row.json("event")?,
+        routes: row.opt_json("routes")?,
+    })
 }
 
 pub(crate) async fn subscriptions(

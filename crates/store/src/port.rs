@@ -261,6 +261,17 @@ impl Repository for Store {
         read!(self, |session| notices::bus_events(session, limit))
     }
 
+    async fn bus_events_from(
+        &self,
+        since: Timestamp,
+        after: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<(i64, BusEvent)>, RepositoryError> {
+        read!(self, |session| notices::bus_events_from(
+            session, since, after, limit
+        ))
+    }
+
     async fn notice(&self, id: &str) -> Result<Option<NoticeRecord>, RepositoryError> {
         read!(self, |session| notices::one(session, id))
     }

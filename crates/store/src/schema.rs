@@ -8,7 +8,10 @@ use crate::error::{Failure, OpenError};
 use crate::sql::{Dialect, Query, Session, query};
 
 /// Every migration, in order; the first is version 1.
-const MIGRATIONS: &[&str] = &[include_str!("schema/0001.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/0001.sql"),
+    include_str!("schema/0002.sql"),
+];
 
 /// Takes PostgreSQL's advisory lock under which migrations run, until the transaction ends. The number
 /// is any, the same in every process. SQLite's transaction that writes is the only one that does.
@@ -164,6 +167,7 @@ mod tests {
     /// As a later version may be.
     const LATER: &[&str] = &[
         MIGRATIONS[0],
+        MIGRATIONS[1],
         "-- A comment; with a semicolon.
          ALTER TABLE remembered ADD COLUMN note TEXT; -- one more
          CREATE TABLE later (id {id}, name {text} NOT NULL);
@@ -213,8 +217,8 @@ mod tests {
             matches!(
                 refused,
                 OpenError::Newer {
-                    found: 2,
-                    known: 1,
+                    found: 3,
+                    known: 2,
                     ..
                 }
             ),

@@ -158,6 +158,7 @@ pub(crate) const TABLES: &[Table] = &[
             ("resource_id", Text),
             ("raised_at", Int),
             ("event", Json),
+            ("routes", Json),
         ],
     },
     Table {

@@ -57,6 +57,7 @@ on_both! {
         rules_are_counted_and_remembered,
         a_deleted_resource_is_not_counted,
         what_is_not_there_ends_its_events,
+        compliance_changes_are_paged,
         a_dropped_call_leaves_nothing;
     events:
         an_event_counts_once,

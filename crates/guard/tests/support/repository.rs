@@ -622,6 +622,23 @@ impl Repository for MemoryRepository {
             .await
     }
 
+    async fn bus_events_from(
+        &self,
+        since: Timestamp,
+        after: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<(i64, BusEvent)>, RepositoryError> {
+        let after = after.unwrap_or(0);
+        self.read(|disk| {
+            (1..)
+                .zip(disk.bus.values().cloned())
+                .filter(|(number, event)| *number > after && event.at >= since)
+                .take(limit as usize)
+                .collect()
+        })
+        .await
+    }
+
     async fn notice(&self, id: &str) -> Result<Option<NoticeRecord>, RepositoryError> {
         self.read(|disk| disk.notices.get(id).cloned()).await
     }

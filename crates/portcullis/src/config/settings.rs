@@ -19,7 +19,7 @@ use guard::watch::{Reminders, Settings};
 use jiff::SignedDuration;
 use policy::pattern::{Pattern, Reading};
 
-use super::bus::{RESPOND, RESPONDER, TELL, TOPIC_PREFIX, built_in};
+use super::bus::{RESPOND, TELL, built_in};
 use super::notice::DEFAULT_TOPIC;
 use super::place::at;
 use super::problem::Problem;
@@ -81,16 +81,11 @@ fn event_rule(config: &Config, name: &str, index: Option<usize>) -> Result<Event
     Ok(EventRule {
         name: name.to_owned(),
         pattern,
-        targets: targets.iter().map(|target| rule_target(target)).collect(),
+        targets: targets
+            .iter()
+            .map(|target| RuleTarget::parse(target))
+            .collect(),
     })
-}
-
-fn rule_target(text: &str) -> RuleTarget {
-    match text.strip_prefix(TOPIC_PREFIX) {
-        Some(topic) => RuleTarget::Topic(topic.to_owned()),
-        None if text == RESPONDER => RuleTarget::Responder,
-        None => RuleTarget::Target(text.to_owned()),
-    }
 }
 
 /// Where the responder may act, and what holds it back.

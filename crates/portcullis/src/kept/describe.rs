@@ -2,6 +2,7 @@
 
 use guard::state::{
     Coverage, EnforcementStop, EvaluationRecord, EventRecord, Exposure, Finding, FindingState, Job,
+    Route,
 };
 use serde_json::{Value, json};
 
@@ -102,6 +103,13 @@ pub(super) fn coverage(coverage: &Coverage) -> Value {
         "gaps": coverage.gaps,
         "error": coverage.error,
     })
+}
+
+pub(super) fn routes(routes: &[Route]) -> Value {
+    routes
+        .iter()
+        .map(|own| json!({"event_rule": own.rule, "target": own.target}))
+        .collect()
 }
 
 pub(super) fn stop(stop: &EnforcementStop) -> Value {

@@ -101,6 +101,7 @@ async fn list(args: &ListArgs) -> Result<ExitStatus, Failure> {
         account: args.account.clone(),
         resource_id: args.resource.clone(),
         since: args.since,
+        after: None,
         limit: args.limit,
     };
     let events = store.events(&filter).await.map_err(failed)?;

@@ -78,8 +78,8 @@ async fn gather(args: &HistoryArgs) -> Result<History, Failure> {
     let filter = EventFilter {
         account: Some(account.clone()),
         resource_id: Some(id.to_owned()),
-        since: None,
         limit: EVENTS,
+        ..EventFilter::default()
     };
     let known = FindingFilter {
         account: Some(account.clone()),

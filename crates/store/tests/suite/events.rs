@@ -110,6 +110,7 @@ pub(crate) async fn events_are_listed_by_arrival(place: &Place) {
             resource_id: resource_id.map(str::to_owned),
             since,
             limit,
+            after: None,
         };
         let events = store.events(&filter).await.unwrap();
         events.into_iter().map(|event| event.id).collect::<Vec<_>>()
@@ -141,6 +142,22 @@ pub(crate) async fn events_are_listed_by_arrival(place: &Place) {
             .unwrap(),
         [event("e-4", "a", 4)]
     );
+    // Page by page, whatever arrives at the same moment.
+    let mut paged = Vec::new();
+    let mut after = None;
+    loop {
+        let filter = EventFilter {
+            after: after.clone(),
+            resource_id: Some("a".to_owned()),
+            limit: 2,
+            ..EventFilter::default()
+        };
+        let page = store.events(&filter).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some((last.arrived_at, last.id.clone()));
+        paged.extend(page.into_iter().map(|event| event.id));
+    }
+    assert_eq!(paged, ["e-9", "e-4", "e-2", "e-0"]);
 }
 
 /// Whatever an event holds, it is stored, so that its source forgets it.

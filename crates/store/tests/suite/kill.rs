@@ -107,6 +107,7 @@ async fn write_for_ever(store: &Store) -> ! {
                 key: key("a"),
                 at: at(next),
                 event: json!({}),
+                routes: None,
             }],
             jobs: vec![look("a", next)],
             ..commit("a", &next.to_string(), version, next)

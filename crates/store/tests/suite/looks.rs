@@ -6,6 +6,7 @@ use compliance::rules::ComplianceType::{self, Compliant, NonCompliant};
 use guard::repository::{FindingFilter, Repository, RepositoryError};
 use guard::state::{
     BusEvent, Commit, FindingState, Finish, Job, JobKind, NewJob, NoticeRecord, ResourceRecord,
+    Route,
 };
 use serde_json::json;
 use store::Store;
@@ -38,6 +39,10 @@ fn full(name: &str, version: Option<i64>, seconds: i64) -> Commit {
             key: key(name),
             at: at(seconds),
             event: json!({"detail-type": "Config Rules Compliance Change"}),
+            routes: Some(vec![Route {
+                rule: "tell".to_owned(),
+                target: "topic:default".to_owned(),
+            }]),
         }],
         notices: vec![NoticeRecord {
             id: format!("notice-{name}-{seconds}"),
@@ -550,6 +555,33 @@ pub(crate) async fn a_dropped_call_leaves_nothing(place: &Place) {
         ..FindingFilter::default()
     };
     assert_eq!(store.findings(&filter).await.unwrap().len(), 1);
+}
+
+/// Compliance changes page by page, each once, with where they went.
+pub(crate) async fn compliance_changes_are_paged(place: &Place) {
+    let store = place.open().await;
+    let mut version = None;
+    let mut raised = Vec::new();
+    for seconds in 0..5 {
+        let mut full = full("a", version, seconds);
+        if seconds == 2 {
+            // As an older version left it.
+            full.bus_events[0].routes = None;
+        }
+        store.commit(&full, None, at(seconds)).await.unwrap();
+        raised.extend(full.bus_events);
+        version = Some(version.unwrap_or(0) + 1);
+    }
+    let mut paged = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.bus_events_from(at(1), after, 2).await.unwrap();
+        let Some((last, _)) = page.last() else { break };
+        assert!(page.len() <= 2, "{page:?}");
+        after = Some(*last);
+        paged.extend(page.into_iter().map(|(_, event)| event));
+    }
+    assert_eq!(paged, raised[1..]);
 }
 
 /// Polls so often, and drops.

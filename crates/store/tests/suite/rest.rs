@@ -271,6 +271,7 @@ pub(crate) async fn what_is_old_and_not_needed_goes(place: &Place) {
             key: key("a"),
             at: at(0),
             event: json!({}),
+            routes: None,
         }],
         notices: vec![
             notice("delivered", 0),

@@ -33,6 +33,7 @@ async fn fill(store: &Store) {
                 key: key(name),
                 at: at(1),
                 event: json!({"detail": hostile}),
+                routes: Some(Vec::new()),
             }],
             notices: vec![NoticeRecord {
                 id: format!("notice-{n}"),
