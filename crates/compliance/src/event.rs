@@ -159,6 +159,46 @@ impl Event {
     }
 }
 
+impl Event {
+    /// Whether nothing can be another than before but who gets in: then the rest of a bucket (its
+    /// versioning, encryption, logging, tags …) need not be read again. What is not known to be so is
+    /// about more.
+    pub fn is_about_access_only(&self) -> bool {
+        match self.concerns {
+            Concerns::AccessPoint { .. } | Concerns::Object { .. } | Concerns::Nothing => true,
+            _ => ACCESS_ONLY.contains(&self.name.as_str()),
+        }
+    }
+
+    /// Whether what is there now under the bucket's name may be another bucket than before.
+    pub fn makes_or_removes(&self) -> bool {
+        matches!(
+            self.name.as_str(),
+            "CreateBucket" | "DeleteBucket" | "create_bucket" | "delete_bucket"
+        )
+    }
+}
+
+/// Calls that change who gets into a bucket, and nothing else: by CloudTrail's names (Amazon S3 user
+/// guide, "Amazon S3 CloudTrail events"), and by those of the operation classes of Ceph's gateway
+/// (`rgw_op.h`).
+const ACCESS_ONLY: &[&str] = &[
+    "PutBucketAcl",
+    "PutBucketPolicy",
+    "DeleteBucketPolicy",
+    "PutBucketPublicAccessBlock",
+    "DeleteBucketPublicAccessBlock",
+    "PutPublicAccessBlock",
+    "DeletePublicAccessBlock",
+    "PutBucketOwnershipControls",
+    "DeleteBucketOwnershipControls",
+    "put_acls",
+    "put_bucket_policy",
+    "delete_bucket_policy",
+    "put_public_access_block",
+    "delete_public_access_block",
+];
+
 /// Whether a call with this error was turned away before anything was done (Amazon S3 API reference,
 /// "List of error codes", those of status 4xx that depend on the request alone).
 fn is_refusal(code: &str) -> bool {

@@ -26,7 +26,10 @@ pub fn look_key(account: &str, resource_type: &str, resource_id: &str) -> String
     format!("look {account} {resource_type} {resource_id}")
 }
 
-/// The job that looks at a resource.
+/// The job that looks at a resource. Its payload may say more:
+///
+/// - `everything`: read what no verdict depends on as well;
+/// - `anew`: what is there may be another bucket than the recorded one, of the same name.
 pub fn look(account: &str, resource_type: &str, resource_id: &str, due_at: Timestamp) -> NewJob {
     NewJob {
         kind: JobKind::Look,
@@ -114,7 +117,14 @@ pub fn arrive(
             let jobs = if resource_id == ALL {
                 vec![sweep(account, now)]
             } else {
-                vec![look(account, resource_type, resource_id, now)]
+                let mut look = look(account, resource_type, resource_id, now);
+                if !event.is_about_access_only() {
+                    look.payload["everything"] = json!(true);
+                }
+                if event.makes_or_removes() {
+                    look.payload["anew"] = json!(true);
+                }
+                vec![look]
             };
             (record, jobs)
         })

@@ -147,14 +147,17 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         }
         let found = match resource_type {
             BUCKET => {
-                let everything = known.is_none() || job.payload["everything"] == true;
-                let depth = if everything {
-                    Depth::Everything
-                } else {
-                    Depth::Access
+                let anew = job.payload["anew"] == true;
+                let same = known.as_ref().map(|known| &known.item);
+                let same = same.filter(|item| !anew && !item.status.is_deleted());
+                let depth = match same {
+                    Some(item) if job.payload["everything"] != true => Depth::Access(item),
+                    same => Depth::Everything(same),
                 };
-                self.read(account, id, known.as_ref(), &events, depth)
-                    .await?
+                // Where it is made, it is asked for: the caller's region need not be the bucket's.
+                let told = events.iter().rev().find_map(|event| event.region.clone());
+                let told = told.filter(|_| !anew);
+                self.read(account, id, told, &events, depth).await?
             }
             other => {
                 let region = text(job, "region");

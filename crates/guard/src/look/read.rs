@@ -18,16 +18,17 @@ use crate::gather::{Lost, arn_name};
 use crate::ports::BucketAddress;
 use crate::record::{Reading, Recorded, record};
 use crate::repository::Repository;
-use crate::state::{EventRecord, ResourceRecord};
+use crate::state::EventRecord;
 use crate::watch::Guard;
 
 /// How much of a bucket a look reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Depth {
-    /// What decides who gets in; the rest is taken over from the last item.
-    Access,
-    /// Everything that is recorded.
-    Everything,
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Depth<'a> {
+    /// What decides who gets in; the rest is taken over from this item, its last.
+    Access(&'a ConfigurationItem),
+    /// Everything that is recorded. Only what cannot be asked for is taken over, if there is an item
+    /// of this very bucket.
+    Everything(Option<&'a ConfigurationItem>),
 }
 
 /// What a look found.
@@ -57,19 +58,22 @@ pub(crate) struct ReadBucket {
 }
 
 impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
-    /// Reads a bucket.
+    /// Reads a bucket. `told_region` is where it is looked for if it is not recorded.
     pub(crate) async fn read(
         &self,
         account: &Account<A>,
         name: &str,
-        known: Option<&ResourceRecord>,
+        told_region: Option<String>,
         events: &[EventRecord],
-        depth: Depth,
+        depth: Depth<'_>,
     ) -> Result<Found, LookError> {
         let now = self.clock.now();
         let gatherer = account.gatherer(now).await?;
-        let known_region = known.map(|known| known.item.key.region.clone());
-        let told_region = events.iter().rev().find_map(|event| event.region.clone());
+        let kept = match depth {
+            Depth::Access(item) => Some(item),
+            Depth::Everything(item) => item,
+        };
+        let known_region = kept.map(|item| item.key.region.clone());
         let address = BucketAddress {
             name: name.to_owned(),
             region: known_region.or(told_region),
@@ -77,10 +81,10 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             created: None,
         };
         let reading = match depth {
-            Depth::Access => Reading::Access {
+            Depth::Access(_) => Reading::Access {
                 tags: self.settings.needs_tags(),
             },
-            Depth::Everything => Reading::Everything(self.settings.recorder.parts()),
+            Depth::Everything(_) => Reading::Everything(self.settings.recorder.parts()),
         };
         let recorded = match record(&gatherer, address, reading).await {
             Ok(recorded) => recorded,
@@ -95,7 +99,6 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             owner,
             ..
         } = recorded;
-        let kept = known.map(|known| &known.item);
         let taken = Taken {
             capture_time: now,
             creation_time: creation_time.or(kept.and_then(|item| item.creation_time)),
@@ -106,8 +109,8 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
                 Observed::Unknown(_) => kept.map(|item| item.tags.clone()).unwrap_or_default(),
             },
             parts: match depth {
-                Depth::Everything => parts,
-                Depth::Access => kept.map(parts_of).unwrap_or_default(),
+                Depth::Everything(_) => parts,
+                Depth::Access(item) => parts_of(item),
             },
             related_events: events.iter().map(|event| event.id.clone()).collect(),
         };
