@@ -8,6 +8,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::config::{RequestChecksumCalculation, StalledStreamProtectionConfig};
+use aws_smithy_async::time::SystemTimeSource;
 use aws_smithy_http_client::{Builder, tls};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use guard::error::{CallError, Hopeless};
@@ -90,18 +91,21 @@ fn met(place: &str, met: Result<Store, CallError>) -> Result<Store, Hopeless> {
     })
 }
 
-/// Connects to an S3-compatible store with an access key given here. Nothing is read from the
-/// environment or from configuration files, so that no other account can be meant.
+/// Connects to an S3-compatible store with an access key given here, or as a role that is assumed with
+/// it, at the same endpoint. Nothing is read from the environment or from configuration files, so that
+/// no other account can be meant.
 pub async fn connect_with_key(
     endpoint_url: &str,
     region: &str,
     key: Credentials,
+    role: Option<&AssumedRole>,
     pace: &Pace,
 ) -> Result<Store, Hopeless> {
     check_url(endpoint_url)?;
     check_region(region)?;
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
+        .time_source(SystemTimeSource::new())
         .http_client(http_client())
         .credentials_provider(SharedCredentialsProvider::new(key))
         .region(Region::new(region.to_owned()))
@@ -110,6 +114,11 @@ pub async fn connect_with_key(
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .build();
+    let config = match role {
+        Some(role) => assume(config, role, Some(endpoint_url)).await,
+        None => config,
+    };
+    check_credentials(&config).await?;
     connect_with(config, Some(endpoint_url.to_owned()), pace).await
 }
 
@@ -152,22 +161,37 @@ pub(crate) async fn load(options: &ConnectOptions) -> Result<SdkConfig, Hopeless
             .build();
     }
     if let Some(role) = &options.role {
-        let mut provider = aws_config::sts::AssumeRoleProvider::builder(&role.arn)
-            .session_name(&role.session)
-            .configure(&config);
-        if let Some(external_id) = &role.external_id {
-            provider = provider.external_id(external_id);
-        }
-        let provider = SharedCredentialsProvider::new(provider.build().await);
-        config = config.into_builder().credentials_provider(provider).build();
+        config = assume(config, role, custom_endpoint(options).as_deref()).await;
     }
+    check_credentials(&config).await?;
+    Ok(config)
+}
+
+/// Works as a role from here on. A store of its own (`endpoint`) has STS where it has S3.
+async fn assume(config: SdkConfig, role: &AssumedRole, endpoint: Option<&str>) -> SdkConfig {
+    let mut asked = config.clone().into_builder();
+    if let Some(url) = endpoint {
+        asked = asked.endpoint_url(url);
+    }
+    let mut provider = aws_config::sts::AssumeRoleProvider::builder(&role.arn)
+        .session_name(&role.session)
+        .configure(&asked.build());
+    if let Some(external_id) = &role.external_id {
+        provider = provider.external_id(external_id);
+    }
+    let provider = SharedCredentialsProvider::new(provider.build().await);
+    config.into_builder().credentials_provider(provider).build()
+}
+
+/// Whether there are credentials at all.
+async fn check_credentials(config: &SdkConfig) -> Result<(), Hopeless> {
     if let Some(provider) = config.credentials_provider() {
         use aws_credential_types::provider::ProvideCredentials;
         if let Err(error) = provider.provide_credentials().await {
             return Err(crate::failure::credentials_failure(&error));
         }
     }
-    Ok(config)
+    Ok(())
 }
 
 fn timeouts() -> TimeoutConfig {

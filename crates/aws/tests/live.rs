@@ -457,7 +457,7 @@ async fn a_configured_bucket(endpoint: &str, key: &Credentials) -> (Store, Strin
         .send()
         .await
         .unwrap();
-    let store = connect_with_key(endpoint, REGION, key.clone(), &pace())
+    let store = connect_with_key(endpoint, REGION, key.clone(), None, &pace())
         .await
         .unwrap();
     (store, name)

@@ -83,7 +83,7 @@ impl Live {
             calls_per_second: None,
         };
         let pace = pace(&args);
-        let store = connect_with_key(endpoint_url, "us-east-1", key, &pace)
+        let store = connect_with_key(endpoint_url, "us-east-1", key, None, &pace)
             .await
             .map_err(failure)?;
         Live::over(store, pace, args).await

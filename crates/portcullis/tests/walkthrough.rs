@@ -6,6 +6,8 @@
 
 mod support;
 
+use std::process::Command;
+
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::types::{
@@ -33,6 +35,8 @@ struct Stage {
     enforces: bool,
     /// Whether new buckets have ACLs switched off, as on AWS.
     acls_are_off: bool,
+    /// More of the account's configuration.
+    account: String,
 }
 
 enum Source {
@@ -58,6 +62,7 @@ impl Stage {
             source,
             enforces: true,
             acls_are_off: false,
+            account: String::new(),
         }
     }
 
@@ -245,6 +250,7 @@ endpoint-url = "{}"
 region = "us-east-1"
 access-key-id = "{}"
 secret-access-key = "env:WALK_SECRET"
+{}
 
 [[source]]
 name = "events"
@@ -279,6 +285,7 @@ format = "json"
 "#,
             self.endpoint,
             self.key.0,
+            self.account,
             mailbox.address().port(),
         )
     }
@@ -457,6 +464,92 @@ impl Walk {
 async fn on_ceph_by_its_ops_log() {
     let walk = Walk::begin(Stage::ceph()).await;
     walk.whole().await;
+}
+
+/// Makes a role of Ceph's that the owner may assume, and that may do this to any bucket.
+fn ceph_role(endpoint: &str, name: &str, actions: &[&str]) -> String {
+    let name = format!("{name}-{}", unique());
+    let admin = needed("PORTCULLIS_TEST_RGW_ADMIN");
+    let (id, secret) = admin.split_once(':').unwrap();
+    let iam = |arguments: &[&str]| {
+        let output = Command::new(needed("PORTCULLIS_TEST_AWS_CLI"))
+            .args(["--endpoint-url", endpoint, "--region", "us-east-1"])
+            .args(["--output", "json", "iam"])
+            .args(arguments)
+            .env("AWS_ACCESS_KEY_ID", id)
+            .env("AWS_SECRET_ACCESS_KEY", secret)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        output.stdout
+    };
+    let trust = json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": {"AWS": ["arn:aws:iam:::user/owner"]}, "Action": ["sts:AssumeRole"],
+    }]});
+    let allowed = json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Action": actions, "Resource": "arn:aws:s3:::*",
+    }]});
+    let (trust, allowed) = (trust.to_string(), allowed.to_string());
+    let made = iam(&[
+        "create-role",
+        "--role-name",
+        &name,
+        "--assume-role-policy-document",
+        &trust,
+    ]);
+    iam(&[
+        "put-role-policy",
+        "--role-name",
+        &name,
+        "--policy-name",
+        "allowed",
+        "--policy-document",
+        &allowed,
+    ]);
+    let made: Value = serde_json::from_slice(&made).unwrap();
+    made["Role"]["Arn"].as_str().unwrap().to_owned()
+}
+
+/// Whoever reads cannot write, and whoever writes is asked for nothing else: Ceph enforces both.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RGW and aiosmtpd: run cargo xtask test"]
+async fn on_ceph_with_a_role_that_reads_and_one_that_closes() {
+    let endpoint = needed("PORTCULLIS_TEST_RGW");
+    let reader = ceph_role(&endpoint, "reader", &["s3:Get*", "s3:List*"]);
+    let responder = ceph_role(
+        &endpoint,
+        "responder",
+        &["s3:Get*", "s3:List*", "s3:PutBucketAcl"],
+    );
+    let roles = format!("role-arn = \"{reader}\"\nenforcement-role-arn = \"{responder}\"\n");
+    let stage = Stage {
+        account: roles,
+        ..Stage::ceph()
+    };
+    Walk::begin(stage).await.whole().await;
+
+    // With the reader alone the same is found and told, and not closed: nobody says otherwise.
+    let stage = Stage {
+        account: format!("role-arn = \"{reader}\"\n"),
+        ..Stage::ceph()
+    };
+    let walk = Walk::begin(stage).await;
+    let serve = walk.serve();
+    let bucket = walk.stage.bucket().await;
+    walk.stage
+        .open_acl(&bucket, BucketCannedAcl::PublicRead)
+        .await;
+    let mail = walk.mail(&bucket, "s3:PutBucketAcl is missing").await;
+    assert!(mail.subject().unwrap().starts_with("NOT closed"), "{mail:?}");
+    assert!(!walk.stage.acl_is_private(&bucket).await);
+    let read = walk.setup.compliance(&bucket, READ);
+    assert_eq!(read.last().map(String::as_str), Some("NON_COMPLIANT"));
+    let findings = walk.setup.json(&["findings", "list"]);
+    assert_eq!(findings["findings"][0]["state"], "open", "{findings}");
+    let (status, log) = serve.stop();
+    assert!(status.success(), "{log}");
+    let delete = walk.stage.client.delete_bucket().bucket(&bucket);
+    delete.send().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

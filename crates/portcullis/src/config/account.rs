@@ -19,7 +19,8 @@ pub(crate) struct Account {
     /// chain of credentials]
     #[serde(default)]
     pub(crate) profile: Option<String>,
-    /// A role to read it with, which is assumed with those credentials.
+    /// A role to read it with, which is assumed with those credentials or with the access key; of an
+    /// S3-compatible store, by STS at the same endpoint.
     #[serde(default)]
     pub(crate) role_arn: Option<String>,
     /// The external id that the roles' trust policies ask for.

@@ -168,6 +168,15 @@ async fn open(
 ) -> Result<Store, Failure> {
     let read = |reference: &_| loaded.secret(reference);
     let unread = Failure::usage;
+    let external_id = match &account.external_id {
+        Some(id) => Some(text(id, &read).map_err(unread)?),
+        None => None,
+    };
+    let role = role.map(|arn| AssumedRole {
+        arn: arn.to_owned(),
+        external_id,
+        session: SESSION.to_owned(),
+    });
     if let (Some(endpoint), Some(id), Some(secret)) = (
         &account.endpoint_url,
         &account.access_key_id,
@@ -184,23 +193,15 @@ async fn open(
             SESSION,
         );
         let region = account.region.as_deref().unwrap_or("us-east-1");
-        return connect_with_key(endpoint, region, key, pace)
+        return connect_with_key(endpoint, region, key, role.as_ref(), pace)
             .await
             .map_err(failure);
     }
-    let external_id = match &account.external_id {
-        Some(id) => Some(text(id, &read).map_err(unread)?),
-        None => None,
-    };
     let options = ConnectOptions {
         profile: account.profile.clone(),
         region: account.region.clone(),
         endpoint_url: account.endpoint_url.clone(),
-        role: role.map(|arn| AssumedRole {
-            arn: arn.to_owned(),
-            external_id,
-            session: SESSION.to_owned(),
-        }),
+        role,
     };
     connect(&options, pace).await.map_err(failure)
 }

@@ -69,7 +69,11 @@ fn one(account: &Account, base: &KeyPath, problems: &mut Vec<Problem>) {
                 under(base, member),
                 "this is not the ARN of a role, which looks like arn:aws:iam::111122223333:role/NAME",
             ));
-        } else if digits && parts[4] != account.id {
+        } else if digits
+            && parts[4] != account.id
+            // Roles of other stores need not be of a numbered account (Ceph: arn:aws:iam:::role/NAME).
+            && !(account.endpoint_url.is_some() && parts[4].is_empty())
+        {
             problems.push(Problem::error(
                 under(base, member),
                 format!(
