@@ -540,7 +540,10 @@ async fn on_ceph_with_a_role_that_reads_and_one_that_closes() {
         .open_acl(&bucket, BucketCannedAcl::PublicRead)
         .await;
     let mail = walk.mail(&bucket, "s3:PutBucketAcl is missing").await;
-    assert!(mail.subject().unwrap().starts_with("NOT closed"), "{mail:?}");
+    assert!(
+        mail.subject().unwrap().starts_with("NOT closed"),
+        "{mail:?}"
+    );
     assert!(!walk.stage.acl_is_private(&bucket).await);
     let read = walk.setup.compliance(&bucket, READ);
     assert_eq!(read.last().map(String::as_str), Some("NON_COMPLIANT"));
