@@ -4,8 +4,10 @@
 //! one asks for nothing; the looks that it makes are asked for in the same transaction. After that
 //! its source may forget it.
 
+pub(crate) mod account_wide;
+
 use compliance::event::{self, Arrived, Concerns, Event, Source};
-use compliance::item::{ACCOUNT, BUCKET, VOLUME};
+use compliance::item::{ACCOUNT, ACCOUNT_PUBLIC_ACCESS_BLOCK, BUCKET, VOLUME};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -115,7 +117,18 @@ pub fn arrive(
                 closed_at: None,
             };
             let jobs = if resource_id == ALL {
-                vec![sweep(account, now)]
+                let mut jobs = match &event.concerns {
+                    Concerns::AccessPoint { .. } => Vec::new(),
+                    // The account's own settings are resources as well.
+                    _ => [ACCOUNT_PUBLIC_ACCESS_BLOCK, ACCOUNT]
+                        .map(|own| look(account, own, account, now))
+                        .into(),
+                };
+                for look in &mut jobs {
+                    account_wide::made_for(look, std::slice::from_ref(&record));
+                }
+                jobs.push(sweep(account, now));
+                jobs
             } else {
                 let mut look = look(account, resource_type, resource_id, now);
                 if !event.is_about_access_only() {
@@ -250,13 +263,21 @@ mod tests {
             ),
             (
                 Concerns::Account("444455556666".to_owned()),
-                vec!["sweep 444455556666 <- e-1"],
+                vec![
+                    "look 444455556666 AWS::S3::AccountPublicAccessBlock 444455556666 <- e-1",
+                    "look 444455556666 AWS::::Account 444455556666 <- e-1",
+                    "sweep 444455556666 <- e-1",
+                ],
             ),
             (Concerns::Account("999999999999".to_owned()), vec![]),
             (
                 Concerns::AllBuckets,
                 vec![
+                    "look 111122223333 AWS::S3::AccountPublicAccessBlock 111122223333 <- e-1@111122223333",
+                    "look 111122223333 AWS::::Account 111122223333 <- e-1@111122223333",
                     "sweep 111122223333 <- e-1@111122223333",
+                    "look 444455556666 AWS::S3::AccountPublicAccessBlock 444455556666 <- e-1@444455556666",
+                    "look 444455556666 AWS::::Account 444455556666 <- e-1@444455556666",
                     "sweep 444455556666 <- e-1@444455556666",
                 ],
             ),

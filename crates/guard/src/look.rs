@@ -25,6 +25,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::account::{Account, Reach};
+use crate::arrive::{ALL, account_wide};
 use crate::clock::Clock;
 use crate::decide::{ACCESS_POINT, ACL, Decision, POLICY, Seen, UNDECIDED, decide};
 use crate::error::{CallError, Hopeless};
@@ -132,19 +133,28 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             .resource(&account.id, resource_type, id)
             .await?;
         // Before the resource is read: what is read after an event arrived shows its effect.
-        let events = self
+        let mut events = self
             .repository
             .unseen_events(&account.id, resource_type, id)
             .await?;
         let recorder = &self.settings.recorder;
         let recorded = match resource_type {
             BUCKET => recorder.records_bucket(id),
-            other => recorder.records(other),
+            // A store that is not AWS's has nothing else.
+            other => recorder.records(other) && account.services().is_some(),
         };
         if !recorded {
             // Events tell of every bucket of a store. What is not recorded is neither read nor changed.
             return self.pass_over(account, known, events, job).await;
         }
+        let told_region = events.iter().rev().find_map(|event| event.region.clone());
+        let seen_before = known.as_ref().map(|known| known.observed_at);
+        events.extend(
+            account_wide::causes(&job.payload)
+                .into_iter()
+                .filter(|event| seen_before.is_none_or(|before| event.arrived_at >= before)),
+        );
+        events.sort_by(|a, b| (a.event_time, &a.id).cmp(&(b.event_time, &b.id)));
         let found = match resource_type {
             BUCKET => {
                 let anew = job.payload["anew"] == true;
@@ -155,8 +165,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
                     same => Depth::Everything(same),
                 };
                 // Where it is made, it is asked for: the caller's region need not be the bucket's.
-                let told = events.iter().rev().find_map(|event| event.region.clone());
-                let told = told.filter(|_| !anew);
+                let told = told_region.filter(|_| !anew);
                 self.read(account, id, told, &events, depth).await?
             }
             other => {
@@ -251,6 +260,13 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
     }
 }
 
+/// The events about the resource itself. Those about all of its account are seen when the sweep has ended
+/// that they asked for.
+fn own(events: &[EventRecord]) -> Vec<String> {
+    let own = events.iter().filter(|event| event.resource_id != ALL);
+    own.map(|event| event.id.clone()).collect()
+}
+
 fn text<'a>(job: &'a Job, member: &str) -> Option<&'a str> {
     job.payload.get(member)?.as_str()
 }
@@ -260,6 +276,7 @@ struct Looking<'a, P, A: Reach, C> {
     guard: &'a Guard<P, A, C>,
     account: &'a Account<A>,
     known: Option<ResourceRecord>,
+    /// The events that the look is about, in the order of their time.
     events: Vec<EventRecord>,
 }
 
@@ -270,7 +287,7 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         let Some(known) = &self.known else {
             // Nothing is known of it and nothing is there: only the events are done with.
             let commit = Commit {
-                events_seen: self.events.iter().map(|event| event.id.clone()).collect(),
+                events_seen: own(&self.events),
                 events_closed: true,
                 ..Commit::of(
                     ResourceKey::bucket(
@@ -649,7 +666,7 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
             evaluations: decision.evaluations.clone(),
             findings: decision.findings.iter().filter(changed).cloned().collect(),
             exposures: decision.exposures.clone(),
-            events_seen: self.events.iter().map(|event| event.id.clone()).collect(),
+            events_seen: own(&self.events),
             events_closed: decision.is_closed(),
             bus_events: events,
             notices: told,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use compliance::assessment::Assessment;
 use compliance::exceptions::Exception;
 use compliance::fingerprint;
-use compliance::item::BUCKET;
+use compliance::item::{ACCOUNT, BUCKET, ResourceKey};
 use jiff::{SignedDuration, Timestamp};
 use policy::action::AccessClass;
 use policy::observed::{Observed, Unread};
@@ -21,12 +21,14 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use crate::account::{Account, Reach};
-use crate::arrive;
+use crate::arrive::{self, ALL, account_wide};
 use crate::clock::Clock;
 use crate::decide::{ACCESS_POINT, ACL, POLICY, UNDECIDED};
 use crate::gather::Depth;
 use crate::repository::{Repository, RepositoryError};
-use crate::state::{Coverage, FindingState, Finish, Job, NewJob, ResourceRecord};
+use crate::state::{
+    Commit, Coverage, EventRecord, FindingState, Finish, Job, NewJob, ResourceRecord,
+};
 use crate::sweep::{SweepOptions, Swept, Told, sweep};
 use crate::watch::Guard;
 use crate::work::{Did, backoff, later};
@@ -164,6 +166,8 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         account: &Account<A>,
         now: Timestamp,
     ) -> Result<Option<String>, RepositoryError> {
+        // Before anything is read: what is read after an event arrived shows its effect.
+        let about_all = self.events_about_all(account).await?;
         // Settings of the account may be why it is gone through.
         account.forget_block().await;
         let gatherer = match account.gatherer(now).await {
@@ -238,10 +242,15 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
                     .as_ref()
                     .is_some_and(|known| bucket.glimpse.is_recorded(known));
                 if !as_recorded {
-                    if known.is_some() && self.is_untold(account, &bucket.name).await? {
+                    if known.is_some()
+                        && about_all.is_empty()
+                        && self.is_untold(account, &bucket.name).await?
+                    {
                         untold += 1;
                     }
-                    looks.push(arrive::look(&account.id, BUCKET, &bucket.name, now));
+                    let mut look = arrive::look(&account.id, BUCKET, &bucket.name, now);
+                    account_wide::made_for(&mut look, &about_all);
+                    looks.push(look);
                     self.ask_when_full(&mut looks).await?;
                 }
                 seen.insert(bucket.name);
@@ -267,7 +276,45 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             .await?;
         tracing::info!(account = %account.id, buckets = seen.len(), untold, undecided, "swept");
         self.record_everything(account, &seen, now).await?;
+        self.have_seen(account, about_all).await?;
         Ok(None)
+    }
+
+    /// Events about all of the account that no sweep has gone through for.
+    async fn events_about_all(
+        &self,
+        account: &Account<A>,
+    ) -> Result<Vec<EventRecord>, RepositoryError> {
+        let mut events = Vec::new();
+        for resource_type in [ACCOUNT, BUCKET] {
+            let unseen = self
+                .repository
+                .unseen_events(&account.id, resource_type, ALL);
+            events.extend(unseen.await?);
+        }
+        Ok(events)
+    }
+
+    async fn have_seen(
+        &self,
+        account: &Account<A>,
+        events: Vec<EventRecord>,
+    ) -> Result<(), RepositoryError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        let all = ResourceKey {
+            account: account.id.clone(),
+            region: "global".to_owned(),
+            resource_type: ACCOUNT.to_owned(),
+            resource_id: ALL.to_owned(),
+        };
+        let seen = Commit {
+            events_seen: events.into_iter().map(|event| event.id).collect(),
+            ..Commit::of(all, now)
+        };
+        self.repository.commit(&seen, None, now).await
     }
 
     /// Buckets that are recorded and were not listed.

@@ -7,7 +7,7 @@ mod support;
 
 use std::sync::Arc;
 
-use compliance::item::BUCKET;
+use compliance::item::{ACCOUNT_PUBLIC_ACCESS_BLOCK, BUCKET};
 use compliance::rules::ComplianceType;
 use compliance::rules::configured::{RuleConfig, RuleSet};
 use guard::arrive::Watched;
@@ -15,17 +15,22 @@ use guard::clock::{Clock, ManualClock};
 use guard::intake::{EventSink, EventSource, Form, StoreSink};
 use guard::ports::record::BucketPart;
 use guard::repository::Repository;
-use guard::state::{JobKind, ResourceRecord};
+use guard::state::{FindingState, JobKind, ResourceRecord};
 use guard::watch::Settings;
 use jiff::SignedDuration;
+use policy::bucket::PublicAccessBlock;
 use serde_json::{Value, json};
 use support::power::Power;
 use support::repository::{Disk, MemoryRepository};
-use support::watching::{ACCOUNT, Watching, claimed, ended, quiet, watching};
-use support::{Memory, State, now, private_acl};
+use support::services::Services;
+use support::watching::{ACCOUNT, Watching, claimed, ended, quiet, worker};
+use support::{Memory, State, now, private_acl, public_policy};
+
+const MALLORY: &str = "arn:aws:iam::111122223333:user/mallory";
 
 struct World {
     memory: Arc<Memory>,
+    services: Arc<Services>,
     clock: Arc<ManualClock>,
     guard: Watching,
     sink: StoreSink<MemoryRepository, ManualClock>,
@@ -51,19 +56,16 @@ impl World {
     fn new(settings: Settings) -> World {
         let memory = Arc::new(Memory::with([("b", closed())]));
         let clock = Arc::new(ManualClock::at(now()));
-        let guard = watching(
-            &memory,
-            &clock,
-            Disk::default(),
-            &Power::endless(),
-            settings,
-        );
+        let services = Arc::new(Services::default());
+        let repository = Arc::new(MemoryRepository::new(Disk::default(), Power::endless()));
+        let guard = worker(&memory, Some(&services), &clock, &repository, settings);
         let watched = Watched {
             accounts: vec![ACCOUNT.to_owned()],
         };
         let sink = StoreSink::new(Arc::clone(&guard.repository), Arc::clone(&clock), watched);
         World {
             memory,
+            services,
             clock,
             guard,
             sink,
@@ -87,7 +89,11 @@ impl World {
             "eventTime": self.clock.now().to_string(),
             "awsRegion": "eu-central-1",
             "recipientAccountId": ACCOUNT,
-            "userIdentity": {"type": "IAMUser", "arn": "arn:aws:iam::111122223333:user/mallory"},
+            "userIdentity": {
+                "type": if service == "iam" { "Root" } else { "IAMUser" },
+                "arn": MALLORY,
+                "accountId": ACCOUNT,
+            },
             "requestParameters": parameters,
         });
         let source = EventSource {
@@ -111,18 +117,50 @@ impl World {
         }
     }
 
+    async fn sweep(&self) {
+        while let Some(job) = claimed(&self.guard, JobKind::Sweep, None).await {
+            let did = self.guard.reconcile(&job).await;
+            ended(&self.guard, &job, did).await;
+        }
+    }
+
     async fn known(&self) -> ResourceRecord {
-        let known = self.guard.repository.resource(ACCOUNT, BUCKET, "b").await;
+        self.resource(BUCKET, "b").await
+    }
+
+    async fn resource(&self, resource_type: &str, id: &str) -> ResourceRecord {
+        let known = self
+            .guard
+            .repository
+            .resource(ACCOUNT, resource_type, id)
+            .await;
         known.unwrap().unwrap()
     }
 
     async fn says(&self, rule: &str) -> ComplianceType {
-        let known = self.known().await;
-        let mut said = known.evaluations.iter();
-        said.find(|said| said.rule_name == rule)
-            .unwrap()
-            .compliance_type
+        said(&self.known().await, rule)
     }
+
+    fn is_seen(&self, event: &str) -> bool {
+        self.guard.repository.disk.borrow().events[event]
+            .verdict_at
+            .is_some()
+    }
+
+    fn untold(&self) -> u64 {
+        let disk = self.guard.repository.disk.borrow();
+        disk.coverage
+            .values()
+            .map(|coverage| coverage.untold_changes)
+            .sum()
+    }
+}
+
+fn said(of: &ResourceRecord, rule: &str) -> ComplianceType {
+    let mut said = of.evaluations.iter();
+    said.find(|said| said.rule_name == rule)
+        .unwrap()
+        .compliance_type
 }
 
 fn versioning() -> Settings {
@@ -189,4 +227,122 @@ async fn a_bucket_that_is_made_again_is_another() {
     world.work().await;
     assert_eq!(world.says("versioned").await, ComplianceType::Compliant);
     assert_eq!(world.known().await.item.key.region, "eu-west-1");
+}
+
+fn all_on() -> PublicAccessBlock {
+    PublicAccessBlock {
+        block_public_acls: true,
+        ignore_public_acls: true,
+        block_public_policy: true,
+        restrict_public_buckets: true,
+    }
+}
+
+fn of_the_account() -> Settings {
+    rules(json!([
+        {"name": "block", "identifier": "S3_ACCOUNT_LEVEL_PUBLIC_ACCESS_BLOCKS_PERIODIC"},
+        {"name": "mfa", "identifier": "ROOT_ACCOUNT_MFA_ENABLED"},
+        {"name": "read", "identifier": "S3_BUCKET_PUBLIC_READ_PROHIBITED"},
+    ]))
+}
+
+#[tokio::test]
+async fn what_changes_for_the_whole_account_is_read_at_once_and_counts_from_its_event() {
+    use ComplianceType::{Compliant, NonCompliant};
+    for (call, at_end) in [
+        ("DeleteAccountPublicAccessBlock", false),
+        ("DeletePublicAccessBlock", true),
+    ] {
+        let mut world = World::new(of_the_account());
+        *world.memory.account_block.lock().unwrap() = Some(all_on());
+        world.memory.change("b", |state| {
+            state.policy = Some(public_policy("b", "s3:GetObject"));
+        });
+        let parameters = json!({"accountId": ACCOUNT});
+        world
+            .told("s3", "PutAccountPublicAccessBlock", parameters.clone())
+            .await;
+        world.sweep().await;
+        world.work().await;
+        let block = world.resource(ACCOUNT_PUBLIC_ACCESS_BLOCK, ACCOUNT).await;
+        assert_eq!(said(&block, "block"), Compliant);
+        assert_eq!(world.says("read").await, Compliant);
+        assert!(world.is_seen("e-1"));
+
+        world.clock.advance(SignedDuration::from_mins(1));
+        *world.memory.account_block.lock().unwrap() = None;
+        let happened = world.clock.now();
+        world.told("s3", call, parameters.clone()).await;
+        world.clock.advance(SignedDuration::from_secs(7));
+        if at_end {
+            world.sweep().await;
+            world.clock.advance(SignedDuration::from_secs(7));
+        }
+        world.work().await;
+        let block = world.resource(ACCOUNT_PUBLIC_ACCESS_BLOCK, ACCOUNT).await;
+        assert_eq!(said(&block, "block"), NonCompliant);
+        let finding = &block.findings[0];
+        assert_eq!(
+            (finding.cause.as_str(), finding.opened_at),
+            ("block", happened)
+        );
+        assert_eq!(
+            world.is_seen("e-2"),
+            at_end,
+            "when it is gone through, not before"
+        );
+        world.sweep().await;
+        world.work().await;
+        assert!(world.is_seen("e-2"));
+        assert_eq!(world.untold(), 0, "an event told");
+        let known = world.known().await;
+        assert_eq!(said(&known, "read"), NonCompliant);
+        let [exposure] = known.exposures.as_slice() else {
+            unreachable!("{known:?}")
+        };
+        assert_eq!(exposure.from, happened);
+        assert_eq!(exposure.event_id.as_deref(), Some("e-2"));
+        assert_eq!(exposure.actor.as_deref(), Some(MALLORY));
+
+        // And who closes it.
+        world.clock.advance(SignedDuration::from_mins(1));
+        *world.memory.account_block.lock().unwrap() = Some(all_on());
+        world
+            .told("s3", "PutAccountPublicAccessBlock", parameters)
+            .await;
+        world.sweep().await;
+        world.work().await;
+        let finding = &world.known().await.findings[0];
+        assert_eq!(finding.state, FindingState::Resolved);
+        assert_eq!(finding.resolved_by.as_deref(), Some(MALLORY));
+
+        // What happens later without an event is not laid at their door.
+        world.clock.advance(SignedDuration::from_hours(2));
+        *world.memory.account_block.lock().unwrap() = None;
+        world.sweep().await;
+        world.work().await;
+        assert_eq!(world.untold(), 1);
+        let known = world.known().await;
+        assert_eq!(known.exposures[0].actor, None);
+        assert_eq!(known.exposures[0].from, world.clock.now());
+    }
+}
+
+#[tokio::test]
+async fn what_becomes_of_the_root_users_mfa_is_read_at_once() {
+    let mut world = World::new(of_the_account());
+    {
+        let mut summary = world.services.summary.lock().unwrap();
+        summary.insert("AccountMFAEnabled".to_owned(), 0);
+        summary.insert("AccountPasswordPresent".to_owned(), 1);
+    }
+    world
+        .told("iam", "DeactivateMFADevice", json!({"userName": "root"}))
+        .await;
+    world.work().await;
+    let account = world.resource(compliance::item::ACCOUNT, ACCOUNT).await;
+    assert_eq!(said(&account, "mfa"), ComplianceType::NonCompliant);
+    assert!(!world.is_seen("e-1"));
+    world.sweep().await;
+    assert!(world.is_seen("e-1"));
 }

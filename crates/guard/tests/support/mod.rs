@@ -9,6 +9,7 @@
 pub mod files;
 pub mod power;
 pub mod repository;
+pub mod services;
 pub mod watching;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -56,6 +57,8 @@ pub struct Memory {
     pub power: Mutex<Option<Arc<power::Power>>>,
     /// The further parts of buckets.
     pub parts: Mutex<BTreeMap<(String, BucketPart), Value>>,
+    /// The account's own block.
+    pub account_block: Mutex<Option<PublicAccessBlock>>,
     /// If set, what has access is answered only when so many have asked for it.
     pub together: Option<Barrier>,
 }
@@ -205,7 +208,7 @@ impl ReadBuckets for Memory {
 
     async fn account_block(&self) -> Result<Option<PublicAccessBlock>, CallError> {
         self.call(Operation::GetAccountPublicAccessBlock, "")?;
-        Ok(None)
+        Ok(*self.account_block.lock().unwrap())
     }
 
     async fn block(&self, at: &BucketAddress) -> Result<Option<PublicAccessBlock>, CallError> {

@@ -22,18 +22,19 @@ use jiff::SignedDuration;
 
 use super::power::Power;
 use super::repository::{Disk, MemoryRepository};
-use super::{Memory, NoServices, facts};
+use super::services::Services;
+use super::{Memory, facts};
 
 pub const ACCOUNT: &str = "111122223333";
 
 pub type Watching = Guard<MemoryRepository, InMemory, ManualClock>;
 
-/// An account whose bucket side is a store in memory; it has no other services.
+/// An account in memory.
 pub struct InMemory;
 
 impl Reach for InMemory {
     type Store = Memory;
-    type Services = NoServices;
+    type Services = Services;
 }
 
 /// Nobody is told, nothing is closed, nothing is delivered.
@@ -61,12 +62,24 @@ pub fn quiet() -> Settings {
     }
 }
 
-/// A guard of one account.
+/// A guard of one account that has no other services.
 pub fn watching(
     memory: &Arc<Memory>,
     clock: &Arc<ManualClock>,
     disk: Disk,
     power: &Arc<Power>,
+    settings: Settings,
+) -> Watching {
+    let repository = Arc::new(MemoryRepository::new(disk, Arc::clone(power)));
+    worker(memory, None, clock, &repository, settings)
+}
+
+/// A guard of one account, one of several on a store.
+pub fn worker(
+    memory: &Arc<Memory>,
+    services: Option<&Arc<Services>>,
+    clock: &Arc<ManualClock>,
+    repository: &Arc<MemoryRepository>,
     settings: Settings,
 ) -> Watching {
     let account = Account::new(
@@ -80,11 +93,11 @@ pub fn watching(
             fresh_for: SignedDuration::from_secs(30),
         },
         Arc::clone(memory),
-        None,
+        services.cloned(),
         Arc::new(Pace::new(PaceSettings::default(), 1)),
     );
     Guard {
-        repository: Arc::new(MemoryRepository::new(disk, Arc::clone(power))),
+        repository: Arc::clone(repository),
         accounts: BTreeMap::from([(ACCOUNT.to_owned(), account)]),
         clock: Arc::clone(clock),
         settings,
