@@ -118,7 +118,9 @@ impl<A: Reach> Account<A> {
                     ..self.facts.clone()
                 };
                 let facts = base.read(&*self.store, &self.pace).await?;
-                *block = Some((now, facts.clone()));
+                if !matches!(facts.account_block, Observed::Unknown(Unread::Passing(_))) {
+                    *block = Some((now, facts.clone()));
+                }
                 facts
             }
         };

@@ -4,7 +4,7 @@
 //! - Each rule whose answer differs makes a compliance change.
 //! - Each cause that lets somebody in (ACL, policy, access point), each that could not be decided, and
 //!   each other rule that fails is a finding. A cause that was not there before opens it (again); one
-//!   that is gone resolves it.
+//!   that is seen to be gone resolves it; one of which that cannot be decided now stands as it was.
 //! - While somebody can get in by a cause, an exposure runs: from the time of the event that opened it,
 //!   where one told, until it is seen closed.
 //!
@@ -111,7 +111,8 @@ pub fn decide(known: Option<&ResourceRecord>, seen: &Seen<'_>) -> Decision {
     }
     for index in 0..decision.findings.len() {
         let finding = &decision.findings[index];
-        if finding.state.is_present() && !ids.contains(&finding.id) {
+        let gone = finding.state.is_present() && !ids.contains(&finding.id);
+        if gone && !causes::may_stand(seen, &finding.cause) {
             decision.absent(seen, index);
         }
     }

@@ -149,11 +149,12 @@ impl CallError {
             CallError::Unsupported { operation, .. } => Unread::Unsupported {
                 operation: operation.name().to_owned(),
             },
-            CallError::NoSuchBucket
-            | CallError::Throttled { .. }
-            | CallError::Passing { .. }
-            | CallError::Failed { .. }
-            | CallError::Hopeless(_) => Unread::Failed(self.to_string()),
+            CallError::Throttled { .. } | CallError::Passing { .. } => {
+                Unread::Passing(self.to_string())
+            }
+            CallError::NoSuchBucket | CallError::Failed { .. } | CallError::Hopeless(_) => {
+                Unread::Failed(self.to_string())
+            }
         }
     }
 

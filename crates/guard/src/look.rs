@@ -21,6 +21,7 @@ use compliance::notice::{Notice, NoticeKind};
 use compliance::remediation::diff;
 use compliance::rules::{self, RuleEvaluation};
 use jiff::{SignedDuration, Timestamp};
+use policy::bucket::Bucket;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -35,11 +36,12 @@ use crate::journal::{
     Change, Event, Journal, JournalError, Record, Remediation, State, remediations,
 };
 use crate::outbox;
-use crate::remediate::{Notes, Permit, RemediateError, apply};
+use crate::remediate::{Notes, Permit, RemediateError, apply, left_as_planned};
 use crate::repository::{Repository, RepositoryError};
 use crate::responder::{Hold, Leave, Open, Past, Response, respond};
 use crate::state::{
-    Commit, Coverage, EnforcementStop, EvaluationRecord, EventRecord, Finish, Job, ResourceRecord,
+    Commit, Coverage, EnforcementStop, EvaluationRecord, EventRecord, Finding, Finish, Job,
+    ResourceRecord,
 };
 use crate::tell::{Remediated, Subject, tell, tell_closed, tell_failed, with_changes};
 use crate::watch::Guard;
@@ -59,6 +61,9 @@ pub enum LookError {
     /// Our own store.
     #[error(transparent)]
     Repository(#[from] RepositoryError),
+    /// Something was not answered in passing, so that nothing is known now.
+    #[error("not everything was answered: {0}")]
+    Unanswered(String),
     /// The job does not say what to look at.
     #[error("the job names no resource that is watched: {0}")]
     Job(String),
@@ -84,7 +89,9 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
                 self.tell_gap(job, hopeless).await;
                 self.wait_after(job.attempts)
             }
-            LookError::Call(_) | LookError::Repository(_) => self.wait_after(job.attempts),
+            LookError::Call(_) | LookError::Unanswered(_) | LookError::Repository(_) => {
+                self.wait_after(job.attempts)
+            }
         };
         self.meter.looked("failed");
         tracing::warn!(job = %job.key, attempts = job.attempts, %error, "the look is repeated");
@@ -100,6 +107,15 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             Duration::from_millis(250),
             Duration::from_secs(60),
         )
+    }
+
+    /// Whether a bucket that could not be read in passing is only tried again: what is recorded of it
+    /// stands, and nobody is told yet.
+    fn is_patient(&self, job: &Job) -> bool {
+        let waited: Duration = (1..job.attempts)
+            .map(|failures| self.wait_after(failures))
+            .sum();
+        SignedDuration::try_from(waited).is_ok_and(|waited| waited < self.settings.undecided_after)
     }
 
     /// What cannot be read is said where people look whether everything is watched.
@@ -160,8 +176,10 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
                 let anew = job.payload["anew"] == true;
                 let same = known.as_ref().map(|known| &known.item);
                 let same = same.filter(|item| !anew && !item.status.is_deleted());
+                let everything =
+                    |item| job.payload["everything"] == true || read::is_to_be_completed(item);
                 let depth = match same {
-                    Some(item) if job.payload["everything"] != true => Depth::Access(item),
+                    Some(item) if !everything(item) => Depth::Access(item),
                     same => Depth::Everything(same),
                 };
                 // Where it is made, it is asked for: the caller's region need not be the bucket's.
@@ -181,7 +199,13 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         };
         match found {
             Found::Gone => looking.gone(job).await,
-            Found::Bucket(bucket) => looking.decide(job, *bucket).await,
+            Found::Bucket(bucket) => match &bucket.unanswered {
+                // Who is seen to get in is kept out at once, whatever else there is.
+                Some(why) if !bucket.lets_somebody_in() && self.is_patient(job) => {
+                    Err(LookError::Unanswered(why.clone()))
+                }
+                _ => looking.decide(job, *bucket).await,
+            },
             Found::Other(item) => looking.record(job, *item).await,
         }
     }
@@ -361,7 +385,7 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
 
     async fn decide(&mut self, job: &Job, read: ReadBucket) -> Result<Did, LookError> {
         let now = self.guard.clock.now();
-        let ours = self.closed_before().await?;
+        let ours = self.closed_before(&read.bucket).await?;
         let id = ours.as_ref().map(|ours| ours.id.as_str());
         let (mut decision, raised) = self.decided(&read.item, Some(&read), id, now);
         let past = self.past(&read.item.key, now).await?;
@@ -396,7 +420,7 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
             Some(ours) => self.tell_late(&mut decision, ours, now),
             None => Vec::new(),
         };
-        if let Some(ours) = ours.filter(|ours| ours.state == State::Unfinished)
+        if let Some(ours) = ours.filter(|ours| ours.state != State::Verified)
             && !decision.told.is_empty()
         {
             let verified = Record {
@@ -414,7 +438,7 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
                 Response::Hold {
                     again_at: Some(at), ..
                 } => again(*at),
-                _ => Finish::Done,
+                _ => self.done(job, &read, now),
             };
             self.commit(
                 &read.item,
@@ -505,47 +529,75 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         let rest = Response::Leave(Leave::NothingAllowed);
         let subject = self.subject(&read.item, Some(&read.assessment), now);
         notices.extend(tell(&mut decision, &rest, &subject));
+        let finish = self.done(job, &read, now);
         self.commit(
             &read.item,
             decision,
             raised,
             notices,
-            Some((job, Finish::Done)),
+            Some((job, finish)),
             now,
         )
         .await?;
         Ok(Did::Finished)
     }
 
-    /// The remediation that may have closed what was recorded as open and about to be closed: a kill
-    /// between its write and its record leaves it to the next look to say what became of it.
-    async fn closed_before(&self) -> Result<Option<Remediation>, LookError> {
+    /// The look has ended, unless something was not answered: then it is asked again.
+    fn done(&self, job: &Job, read: &ReadBucket, now: Timestamp) -> Finish {
+        match &read.unanswered {
+            None => Finish::Done,
+            Some(why) => Finish::Again {
+                due_at: later(now, self.guard.wait_after(job.attempts)),
+                error: Some(why.clone()),
+            },
+        }
+    }
+
+    /// The remediation that closed what was recorded as open and about to be closed. A kill between its
+    /// write and its record, or a write or a reading back that was not answered, leaves it to the next
+    /// look to say what became of it.
+    async fn closed_before(&self, now: &Bucket) -> Result<Option<Remediation>, LookError> {
         let Some(known) = &self.known else {
             return Ok(None);
+        };
+        let repository = &self.guard.repository;
+        let bucket = &known.item.key.resource_id;
+        let to_close = |finding: &&Finding| finding.state.is_present() && finding.respond;
+        if !known.findings.iter().any(|finding| to_close(&finding)) {
+            return Ok(None);
+        }
+        let records = repository
+            .journal(Some(&self.account.id), Some(bucket), None)
+            .await?;
+        let Some(last) = remediations(&records).pop() else {
+            return Ok(None);
+        };
+        // People were told of nothing yet, or that this very remediation failed.
+        let failed = match &last.state {
+            State::Failed(why) => Some(why.as_str()),
+            _ => None,
         };
         let begun_after = known
             .findings
             .iter()
-            .filter(|finding| finding.state.is_present() && finding.told_at.is_none())
-            .filter(|finding| finding.respond)
+            .filter(to_close)
+            .filter(|finding| {
+                finding.told_at.is_none()
+                    || failed.is_some() && finding.response.as_deref() == failed
+            })
             .flat_map(|finding| {
                 let exposures = known.exposures.iter();
                 exposures.filter(|exposure| exposure.finding_id == finding.id)
             })
             .map(|exposure| exposure.detected_at)
             .min();
-        let Some(begun_after) = begun_after else {
-            return Ok(None);
-        };
-        let repository = &self.guard.repository;
-        let bucket = &known.item.key.resource_id;
-        let records = repository
-            .journal(Some(&self.account.id), Some(bucket), None)
-            .await?;
-        let last = remediations(&records).pop().filter(|last| {
-            last.begun >= begun_after && matches!(last.state, State::Unfinished | State::Verified)
-        });
-        Ok(last)
+        let is_its = begun_after.is_some_and(|begun_after| last.begun >= begun_after)
+            && match last.state {
+                State::Verified => true,
+                State::Unfinished | State::Failed(_) => left_as_planned(now, &last),
+                State::Undoing | State::Undone => false,
+            };
+        Ok(is_its.then_some(last))
     }
 
     /// Tells of findings that an earlier remediation closed.
@@ -652,7 +704,7 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
             jobs.extend(self.guard.change_deliveries(previous, item, version, now));
         }
         let content_hash = item.content_hash();
-        let changed = |finding: &&crate::state::Finding| {
+        let changed = |finding: &&Finding| {
             let before = self.known.as_ref().map(|known| known.findings.as_slice());
             !before.unwrap_or_default().contains(finding)
         };

@@ -56,6 +56,16 @@ pub enum RemediateError {
         /// Why.
         error: CallError,
     },
+    /// The store says that it wrote, and what it wrote cannot be read.
+    #[error("{bucket}: the {part} was written, and could not be read back: {error}")]
+    NotReadBack {
+        /// The bucket.
+        bucket: String,
+        /// Which part.
+        part: &'static str,
+        /// Why.
+        error: CallError,
+    },
     /// The store says that it wrote, and then shows something else.
     #[error("{bucket}: after the write the {part} is not what was written")]
     NotWritten {
@@ -180,7 +190,14 @@ pub async fn apply<R: ReadBuckets + WriteBuckets, J: Journal>(
             }
             // A part that neither time could be read and is not to be changed decides nothing here.
             (Err(_), Err(_)) if !planned.iter().any(|change| change.before.name() == name) => {}
-            (_, Err(why)) | (Err(why), _) => {
+            // The plan was made without knowing it.
+            (Err(_), Ok(is)) => {
+                return Err(RemediateError::ChangedSincePlan {
+                    bucket: at.name.clone(),
+                    part: is.name(),
+                });
+            }
+            (_, Err(why)) => {
                 return Err(RemediateError::CannotRead {
                     bucket: at.name.clone(),
                     part: name,
@@ -287,6 +304,18 @@ pub async fn undo<R: ReadBuckets + WriteBuckets, J: Journal>(
     Ok(after)
 }
 
+/// Whether a bucket is in every part as a remediation was to leave it, or as it was read back after its
+/// write: then the write happened, whatever became of its answer.
+pub(crate) fn left_as_planned(bucket: &Bucket, remediation: &Remediation) -> bool {
+    let changes = remediation.changes.iter().zip(&remediation.left);
+    !remediation.changes.is_empty()
+        && changes.into_iter().all(|(change, left)| {
+            part(bucket, change.before.name()).is_ok_and(|is| {
+                is.same_as(&change.after) || left.as_ref().is_some_and(|left| is.same_as(left))
+            })
+        })
+}
+
 const PARTS: [&str; 3] = ["ACL", "policy", "public access block"];
 
 /// A part of a bucket by its name, or why it is not known.
@@ -353,9 +382,9 @@ async fn write<R: ReadBuckets + WriteBuckets>(
     })?;
     let left = read_part(gatherer, at, to)
         .await
-        .map_err(|error| RemediateError::Write {
+        .map_err(|error| RemediateError::NotReadBack {
             bucket: at.name.clone(),
-            operation,
+            part: to.name(),
             error,
         })?;
     // A store may show a policy in other words (account ids as ARNs); an ACL and a block it may not.

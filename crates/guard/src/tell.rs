@@ -51,6 +51,7 @@ pub struct Remediated<'a> {
 pub fn tell(decision: &mut Decision, response: &Response, subject: &Subject<'_>) -> Vec<Notice> {
     let mut notices = Vec::new();
     let exposures = decision.exposures.clone();
+    let open = !decision.is_closed();
     let about_to_close = |cause: &str| match response {
         Response::Act(plan) => closes(plan, cause),
         _ => false,
@@ -58,7 +59,9 @@ pub fn tell(decision: &mut Decision, response: &Response, subject: &Subject<'_>)
     for finding in &mut decision.findings {
         if !finding.state.is_present() {
             let ended_now = decision.resolved.contains(&finding.id);
-            if ended_now && !decision.told.contains(&finding.id) {
+            // That it can be decided again is said by what tells that it is open.
+            let open = finding.cause == UNDECIDED && open;
+            if ended_now && !open && !decision.told.contains(&finding.id) {
                 notices.extend(resolved(finding, &exposures, subject));
             }
             continue;
@@ -90,7 +93,7 @@ pub fn tell(decision: &mut Decision, response: &Response, subject: &Subject<'_>)
                 Response::Leave(_) => {}
                 Response::Hold { why, .. } => {
                     notice.held_by = Some(held_by(why));
-                    notice.reason = Some(why.to_string());
+                    notice.reason.get_or_insert_with(|| why.to_string());
                     finding.response = Some(why.to_string());
                 }
             }
@@ -140,8 +143,15 @@ pub fn tell_closed(
 ) -> Vec<Notice> {
     let exposures = decision.exposures.clone();
     // Whoever tells of the rest does not tell of these again.
-    decision.told.clone_from(&decision.resolved);
-    let told = decision.told.clone();
+    let told: Vec<String> = decision
+        .findings
+        .iter()
+        .filter(|finding| decision.resolved.contains(&finding.id))
+        // What could not be decided was not closed by being decided.
+        .filter(|finding| finding.cause != UNDECIDED)
+        .map(|finding| finding.id.clone())
+        .collect();
+    decision.told.clone_from(&told);
     decision
         .findings
         .iter_mut()
@@ -219,6 +229,9 @@ fn resolved(finding: &Finding, exposures: &[Exposure], subject: &Subject<'_>) ->
     finding.told_at?;
     let mut notice = about(NoticeKind::Resolved, finding, exposures, subject);
     notice.reason = Some(match &finding.resolved_by {
+        _ if finding.cause == UNDECIDED && !subject.item.status.is_deleted() => {
+            "It could be decided again: nobody is let in.".to_owned()
+        }
         Some(by) => format!("It was closed by {by}."),
         None if subject.item.status.is_deleted() => "The resource was deleted.".to_owned(),
         None => "It is closed; no event told by whom.".to_owned(),
@@ -268,7 +281,12 @@ fn about(
     notice.account_label = subject.account_label.map(str::to_owned);
     notice.severity = severity(finding, exposure);
     notice.rule_names.clone_from(&finding.rule_names);
-    notice.annotation = Some(finding.annotation.clone());
+    if finding.cause == UNDECIDED {
+        // No rule says that it is wrong; it may be.
+        notice.reason = Some(finding.annotation.clone());
+    } else {
+        notice.annotation = Some(finding.annotation.clone());
+    }
     notice.witness.clone_from(&finding.witness);
     let mechanism = match finding.cause.as_str() {
         ACL => Some(Mechanism::Acl),

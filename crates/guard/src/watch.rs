@@ -51,6 +51,9 @@ pub struct Settings {
     pub record_every: SignedDuration,
     /// How many buckets of one account a sweep asks about at the same time.
     pub sweep_concurrency: usize,
+    /// How long a bucket of which something is not answered in passing is tried again before it is
+    /// recorded, and told, that it cannot be decided.
+    pub undecided_after: SignedDuration,
 }
 
 /// When people are told of exceptions that end, and of what is not watched any more.

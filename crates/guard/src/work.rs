@@ -69,6 +69,9 @@ pub async fn work<P, C, H, F>(
         };
         let wait = match claimed {
             Ok(jobs) => {
+                if failures > 0 {
+                    tracing::info!(kinds = %named(kinds), "the store answers again");
+                }
                 failures = 0;
                 let none = jobs.is_empty();
                 for job in jobs {
@@ -85,7 +88,11 @@ pub async fn work<P, C, H, F>(
                 }
                 until_due(&*repository, kinds, settings, now).await
             }
-            Err(_) => {
+            Err(error) => {
+                if failures == 0 {
+                    // Once, and not at every attempt.
+                    tracing::warn!(kinds = %named(kinds), %error, "no work can be taken up");
+                }
                 failures = failures.saturating_add(1);
                 later(
                     now,
@@ -102,6 +109,12 @@ pub async fn work<P, C, H, F>(
         }
     }
     while running.join_next().await.is_some() {}
+}
+
+/// The kinds for the log.
+fn named(kinds: &[JobKind]) -> String {
+    let names: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
+    names.join(", ")
 }
 
 /// When to look again, unless there is a signal.
@@ -127,23 +140,55 @@ where
     F: Future<Output = Did> + Send + 'static,
 {
     let doing = handle(job.clone());
-    tokio::pin!(doing);
-    let did = loop {
-        let renew_at = later(clock.now(), lease / 3);
-        tokio::select! {
-            did = &mut doing => break did,
-            () = clock.sleep_until(renew_at) => {
-                let renewed = repository.renew(&job, lease, clock.now()).await;
-                if matches!(renewed, Err(RepositoryError::LeaseLost)) {
-                    // Somebody else does it now. To go on would be to do it twice.
-                    return;
-                }
-            }
-        }
+    let did = tokio::select! {
+        did = doing => did,
+        // Somebody else does it now. To go on would be to do it twice.
+        () = hold(&*repository, &*clock, lease, &job) => return,
     };
     if let Did::Finish(finish) = did {
-        // If this fails the job is done again, which does no harm.
-        let _ = repository.finish(&job, finish, clock.now()).await;
+        end(&*repository, &*clock, lease, &job, finish).await;
+    }
+}
+
+/// Renews the lease again and again, beside the work: a store that is slow to answer does not hold that
+/// up. Ends when the lease is lost.
+async fn hold<P: Repository, C: Clock>(repository: &P, clock: &C, lease: Duration, job: &Job) {
+    loop {
+        clock.sleep_until(later(clock.now(), lease / 3)).await;
+        let renewed = repository.renew(job, lease, clock.now()).await;
+        if matches!(renewed, Err(RepositoryError::LeaseLost)) {
+            return;
+        }
+    }
+}
+
+/// Ends a job. What was sent is not to be sent again because the store was away for a moment: as long
+/// as the lease lasts it is tried again. After that the job is done again, which does no harm.
+async fn end<P: Repository, C: Clock>(
+    repository: &P,
+    clock: &C,
+    lease: Duration,
+    job: &Job,
+    finish: Finish,
+) {
+    let until = later(clock.now(), lease);
+    let mut failures: u32 = 0;
+    loop {
+        let now = clock.now();
+        let error = match repository.finish(job, finish.clone(), now).await {
+            Ok(()) | Err(RepositoryError::LeaseLost) => return,
+            Err(error) => error,
+        };
+        failures = failures.saturating_add(1);
+        let again = later(
+            now,
+            backoff(failures, Duration::from_millis(100), Duration::from_secs(1)),
+        );
+        if again >= until {
+            tracing::warn!(job = %job.key, %error, "the end of a job could not be kept; it is done again");
+            return;
+        }
+        clock.sleep_until(again).await;
     }
 }
 

@@ -545,8 +545,8 @@ fn what_cannot_be_decided_is_open_and_told() {
     let looked = watched.look(at(0), &[]);
     assert_eq!(looked.states(), [("undecided", "open")]);
     assert_eq!(looked.told(), [NoticeKind::Opened]);
-    let annotation = looked.notices[0].annotation.clone().unwrap();
-    assert!(annotation.contains("s3:GetBucketPolicy"), "{annotation}");
+    let reason = looked.notices[0].reason.clone().unwrap();
+    assert!(reason.contains("s3:GetBucketPolicy"), "{reason}");
     assert!(!looked.decision.is_closed());
     assert!(
         looked.decision.exposures.is_empty(),
@@ -556,6 +556,38 @@ fn what_cannot_be_decided_is_open_and_told() {
         matches!(looked.response, Response::Leave(_)),
         "nothing is written"
     );
+}
+
+#[test]
+fn what_cannot_be_read_any_more_is_not_called_closed() {
+    let mut watched = Watched::new();
+    watched.policy = Some(public_policy("b", "s3:GetObject"));
+    assert_eq!(watched.look(at(0), &[]).told(), [NoticeKind::Opened]);
+    watched.policy_unread = true;
+    let unread = watched.look(at(1), &[]);
+    assert_eq!(unread.states(), [("policy", "open"), ("undecided", "open")]);
+    assert_eq!(unread.told(), [NoticeKind::Opened], "of what is undecided");
+    assert_eq!(unread.decision.exposures[0].to, None);
+    // It is read again, and is as it was: there is nothing to tell.
+    watched.policy_unread = false;
+    let read = watched.look(at(2), &[]);
+    assert_eq!(
+        read.states(),
+        [("policy", "open"), ("undecided", "resolved")]
+    );
+    assert_eq!(read.told(), []);
+    assert_eq!(read.decision.exposures.len(), 1, "it never ended");
+    watched.policy_unread = true;
+    watched.look(at(3), &[]);
+    watched.policy_unread = false;
+    watched.policy = None;
+    let closed = watched.look(at(4), &[]);
+    assert_eq!(
+        closed.states(),
+        [("policy", "resolved"), ("undecided", "resolved")]
+    );
+    assert_eq!(closed.told(), [NoticeKind::Resolved, NoticeKind::Resolved]);
+    assert_eq!(closed.decision.exposures[0].to, Some(at(4)));
 }
 
 #[test]

@@ -14,6 +14,7 @@ use futures::future::join_all;
 use guard::clock::Clock;
 use guard::error::CallError;
 use guard::intake::EventSink;
+use guard::operation::Operation;
 use guard::ports::queue::{EventQueue, QueuedMessage};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -28,6 +29,8 @@ pub struct PollSettings {
     pub pollers: usize,
     /// How long one waits for a first message; twenty seconds are the most that SQS allows.
     pub wait: Duration,
+    /// How long an answer may take, beside that wait.
+    pub patience: Duration,
     /// The pause after a failure; it doubles with each in a row.
     pub first_pause: Duration,
     /// The longest pause.
@@ -39,6 +42,7 @@ impl Default for PollSettings {
         PollSettings {
             pollers: 2,
             wait: Duration::from_secs(20),
+            patience: Duration::from_secs(10),
             first_pause: Duration::from_millis(200),
             longest_pause: Duration::from_secs(30),
         }
@@ -95,7 +99,7 @@ impl<Q: EventQueue, S: EventSink, C: Clock> Poller<Q, S, C> {
             let received = tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => return,
-                received = self.queue.receive(MOST_MESSAGES, self.settings.wait) => received,
+                received = self.receive() => received,
             };
             let all_done = match received {
                 Ok(messages) => {
@@ -128,6 +132,18 @@ impl<Q: EventQueue, S: EventSink, C: Clock> Poller<Q, S, C> {
         }
     }
 
+    /// A queue that does not answer at all must not look like one that is empty.
+    async fn receive(&self) -> Result<Vec<QueuedMessage>, CallError> {
+        let settings = &self.settings;
+        let received = self.queue.receive(MOST_MESSAGES, settings.wait);
+        within(
+            Operation::ReceiveMessage,
+            settings.wait.saturating_add(settings.patience),
+            received,
+        )
+        .await
+    }
+
     /// Stores one message and deletes it. `false`: the store or the queue fails.
     async fn take(&self, message: &QueuedMessage) -> bool {
         match self.sink.arrive(&message.body, self.watch.source()).await {
@@ -137,7 +153,12 @@ impl<Q: EventQueue, S: EventSink, C: Clock> Poller<Q, S, C> {
                 return false;
             }
         }
-        match self.queue.delete(&message.receipt).await {
+        let deleted = within(
+            Operation::DeleteMessage,
+            self.settings.patience,
+            self.queue.delete(&message.receipt),
+        );
+        match deleted.await {
             Ok(()) => true,
             Err(error) => {
                 // It comes again, and is known by its id then.
@@ -145,6 +166,21 @@ impl<Q: EventQueue, S: EventSink, C: Clock> Poller<Q, S, C> {
                 false
             }
         }
+    }
+}
+
+/// A call that has so long to be answered.
+async fn within<T>(
+    operation: Operation,
+    limit: Duration,
+    call: impl Future<Output = Result<T, CallError>>,
+) -> Result<T, CallError> {
+    match tokio::time::timeout(limit, call).await {
+        Ok(answer) => answer,
+        Err(_) => Err(CallError::Passing {
+            operation,
+            detail: format!("no answer within {} s", limit.as_secs_f32()),
+        }),
     }
 }
 

@@ -42,6 +42,9 @@ pub enum Unread {
         /// The operation that the store does not offer.
         operation: String,
     },
+    /// The call failed in passing (throttled, a time-out, half an answer): asked again, the store may
+    /// answer. A sentence for people.
+    Passing(String),
     /// The call failed, or its answer could not be understood; a sentence for people.
     Failed(String),
 }
@@ -96,7 +99,7 @@ impl fmt::Display for Unread {
             Unread::AccessDenied { action } => write!(f, "access denied: {action} is missing"),
             Unread::KnownLater { attribute } => write!(f, "{attribute} is not known yet"),
             Unread::Unsupported { operation } => write!(f, "the store does not offer {operation}"),
-            Unread::Failed(why) => f.write_str(why),
+            Unread::Passing(why) | Unread::Failed(why) => f.write_str(why),
         }
     }
 }

@@ -154,8 +154,9 @@ impl Live {
             );
         }
         let facts = self.gatherer.facts();
-        if let Observed::Unknown(unread @ (Unread::AccessDenied { .. } | Unread::Failed(_))) =
-            &facts.account_block
+        if let Observed::Unknown(
+            unread @ (Unread::AccessDenied { .. } | Unread::Passing(_) | Unread::Failed(_)),
+        ) = &facts.account_block
         {
             bounds.push(format!(
                 "the account's Block Public Access was not read: {unread}"

@@ -24,6 +24,7 @@ pub fn to_json(unread: &Unread) -> Value {
         Unread::Unsupported { operation } => {
             json!({"reason": "unsupported", "operation": operation})
         }
+        Unread::Passing(message) => json!({"reason": "passing", "message": message}),
         Unread::Failed(message) => json!({"reason": "failed", "message": message}),
     }
 }
@@ -51,6 +52,7 @@ pub(crate) fn from_members<'a>(text: impl Fn(&str) -> Option<&'a str>) -> Unread
         "unsupported" => Unread::Unsupported {
             operation: detail("operation"),
         },
+        "passing" => Unread::Passing(detail("message")),
         "failed" => Unread::Failed(detail("message")),
         other => Unread::Failed(format!(
             "it was not read, for a reason that this version does not know: {other:?}"
@@ -138,7 +140,8 @@ pub(crate) mod tests {
             Unread::KnownLater { .. } => Some(Unread::Unsupported {
                 operation: "GetBucketOwnershipControls".to_owned(),
             }),
-            Unread::Unsupported { .. } => Some(Unread::Failed("connection reset".to_owned())),
+            Unread::Unsupported { .. } => Some(Unread::Passing("connection reset".to_owned())),
+            Unread::Passing(_) => Some(Unread::Failed("a wrong request".to_owned())),
             Unread::Failed(_) => None,
         };
         std::iter::successors(Some(Unread::NotNeeded), next).collect()
@@ -146,7 +149,7 @@ pub(crate) mod tests {
 
     #[test]
     fn every_reason_is_read_as_it_was_written() {
-        assert_eq!(reasons().len(), 7);
+        assert_eq!(reasons().len(), 8);
         for reason in reasons() {
             assert_eq!(from_json(&to_json(&reason)), reason);
         }

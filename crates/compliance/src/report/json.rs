@@ -284,7 +284,7 @@ fn not_read(assessment: &Assessment) -> Vec<NotRead> {
             Unread::AccessDenied { action } => ("access_denied", Some(action.clone())),
             Unread::KnownLater { .. } => ("known_later", None),
             Unread::Unsupported { .. } => ("unsupported", None),
-            Unread::Failed(_) => ("failed", None),
+            Unread::Passing(_) | Unread::Failed(_) => ("failed", None),
         };
         list.push(NotRead {
             part,

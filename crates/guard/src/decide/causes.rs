@@ -48,6 +48,34 @@ pub(super) fn is_way_in(cause: &str) -> bool {
     [ACL, POLICY, ACCESS_POINT, UNDECIDED].contains(&cause)
 }
 
+/// Whether a cause that is not seen any more may be there all the same: what it hangs on could not be
+/// decided. Nothing is called closed that was not seen closed.
+pub(super) fn may_stand(seen: &Seen<'_>, cause: &str) -> bool {
+    if seen.item.status.is_deleted() {
+        return false;
+    }
+    let part: Part = match cause {
+        ACL => |access| &access.acl,
+        POLICY => |access| &access.policy,
+        ACCESS_POINT => |access| &access.access_points,
+        UNDECIDED => return false,
+        rule => {
+            return answers(seen).iter().any(|answer| {
+                answer.rule_name == rule
+                    && answer.compliance_type == ComplianceType::InsufficientData
+            });
+        }
+    };
+    seen.assessment.is_some_and(|assessment| {
+        [AccessClass::Read, AccessClass::Write]
+            .into_iter()
+            .any(|class| {
+                let answer = part(assessment.verdict.access(class));
+                matches!(answer, Answer::Undecided(_))
+            })
+    })
+}
+
 /// What is wrong, in a fixed order.
 pub fn causes(seen: &Seen<'_>) -> Vec<Cause> {
     if seen.item.status.is_deleted() {

@@ -8,7 +8,7 @@ use compliance::item::bucket::{Taken, item};
 use compliance::item::{ConfigurationItem, ResourceKey};
 use jiff::Timestamp;
 use policy::bucket::Bucket;
-use policy::observed::Observed;
+use policy::observed::{Observed, Unread};
 use serde_json::Value;
 
 use super::LookError;
@@ -53,8 +53,51 @@ pub(crate) struct ReadBucket {
     pub(crate) assessment: Assessment,
     /// What opens it.
     pub(crate) fingerprint: Option<String>,
+    /// What was not answered in passing, if anything: asked again, it may be.
+    pub(crate) unanswered: Option<String>,
     /// What was read beside the access configuration, for another item of the same look.
     taken: Taken,
+}
+
+impl ReadBucket {
+    /// Whether a request that gets in is known.
+    pub(crate) fn lets_somebody_in(&self) -> bool {
+        let verdict = &self.assessment.verdict;
+        verdict.read.is_open() || verdict.write.is_open()
+    }
+}
+
+/// Whether parts of an item were not read in passing: the next look reads everything.
+pub(crate) fn is_to_be_completed(item: &ConfigurationItem) -> bool {
+    let parts = parts_of(item);
+    parts.values().any(|part| in_passing(part).is_some())
+}
+
+/// Why a part was not read, if that may pass by itself.
+fn in_passing<T>(part: &Observed<T>) -> Option<&str> {
+    match part {
+        Observed::Unknown(Unread::Passing(why)) => Some(why),
+        _ => None,
+    }
+}
+
+/// The first part that decides who gets in and was not read in passing.
+fn access_in_passing(bucket: &Bucket) -> Option<&str> {
+    let levels = &bucket.public_access_block;
+    let points = bucket.access_points.present().into_iter().flatten();
+    in_passing(&bucket.policy)
+        .or_else(|| in_passing(&bucket.acl))
+        .or_else(|| in_passing(&bucket.ownership))
+        .or_else(|| in_passing(&levels.bucket))
+        .or_else(|| in_passing(&levels.account))
+        .or_else(|| in_passing(&bucket.access_points))
+        .or_else(|| {
+            points
+                .filter_map(|point| {
+                    in_passing(&point.policy).or_else(|| in_passing(&point.public_access_block))
+                })
+                .next()
+        })
 }
 
 impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
@@ -99,6 +142,11 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             owner,
             ..
         } = recorded;
+        let unanswered = parts
+            .values()
+            .find_map(in_passing)
+            .or_else(|| in_passing(&tags))
+            .map(str::to_owned);
         let taken = Taken {
             capture_time: now,
             creation_time: creation_time.or(kept.and_then(|item| item.creation_time)),
@@ -115,12 +163,9 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             related_events: events.iter().map(|event| event.id.clone()).collect(),
         };
         let address = judged.address.clone();
-        Ok(Found::Bucket(Box::new(self.read_bucket(
-            account,
-            address,
-            taken,
-            judged.assessment,
-        ))))
+        let mut read = self.read_bucket(account, address, taken, judged.assessment);
+        read.unanswered = read.unanswered.or(unanswered);
+        Ok(Found::Bucket(Box::new(read)))
     }
 
     /// The same bucket after a remediation: what decides who gets in was read again, the rest stands.
@@ -157,6 +202,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         arn_name(&address.name).clone_into(&mut bucket.name);
         ReadBucket {
             fingerprint: fingerprint::of(&bucket, &assessment.verdict),
+            unanswered: access_in_passing(&bucket).map(str::to_owned),
             address,
             item,
             bucket,

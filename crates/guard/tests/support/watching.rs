@@ -59,6 +59,7 @@ pub fn quiet() -> Settings {
         sweep_every: SignedDuration::from_hours(1),
         record_every: SignedDuration::from_hours(24),
         sweep_concurrency: 8,
+        undecided_after: SignedDuration::from_mins(1),
     }
 }
 

@@ -51,6 +51,22 @@ pub(crate) struct Account {
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub(crate) calls_per_second: Option<u32>,
+    /// How long a call may take.
+    #[serde(default = "call_timeout")]
+    pub(crate) call_timeout: Period,
+    /// How often a call is tried that is throttled, not answered, or answered with an error of the
+    /// store's own.
+    #[serde(default = "call_attempts")]
+    #[schemars(range(min = 1, max = 20))]
+    pub(crate) call_attempts: u32,
+}
+
+fn call_timeout() -> Period {
+    Period::seconds(15)
+}
+
+fn call_attempts() -> u32 {
+    5
 }
 
 impl Account {
@@ -84,6 +100,10 @@ pub(crate) struct Recorder {
     /// How many buckets of one account a sweep asks about at the same time.
     #[schemars(range(min = 1, max = 1024))]
     pub(crate) concurrency: u16,
+    /// How long a bucket of which something is not answered (throttling, time-outs, errors of the store)
+    /// is tried again before it is recorded, and told, that it cannot be decided. One that is seen to be
+    /// open is closed at once all the same.
+    pub(crate) undecided_after: Period,
 }
 
 impl Default for Recorder {
@@ -96,6 +116,7 @@ impl Default for Recorder {
             sweep_interval: Period::seconds(15 * 60),
             record_interval: Period::seconds(24 * 60 * 60),
             concurrency: 32,
+            undecided_after: Period::seconds(60),
         }
     }
 }

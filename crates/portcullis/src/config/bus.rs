@@ -72,7 +72,7 @@ pub(crate) struct Target {
     /// `command`: its arguments.
     #[serde(default)]
     pub(crate) arguments: Vec<String>,
-    /// `webhook`, `command`: how long it may take. [default: 20s]
+    /// How long an attempt may take. [default: 20s]
     #[serde(default)]
     pub(crate) timeout: Option<Period>,
 }

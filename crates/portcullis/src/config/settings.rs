@@ -316,6 +316,7 @@ pub(crate) fn settings(
         sweep_every: config.recorder.sweep_interval.0,
         record_every: config.recorder.record_interval.0,
         sweep_concurrency: usize::from(config.recorder.concurrency),
+        undecided_after: config.recorder.undecided_after.0,
     })
 }
 

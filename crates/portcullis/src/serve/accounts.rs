@@ -105,6 +105,8 @@ pub(crate) async fn connect_one(
     account: &Account,
 ) -> Result<(Watched<OverSdk>, Arc<Services>), Failure> {
     let settings = PaceSettings {
+        attempts: account.call_attempts,
+        timeout: account.call_timeout.unsigned(),
         ceiling: account.calls_per_second.map(f64::from),
         ..PaceSettings::default()
     };

@@ -16,7 +16,7 @@ use courier::{
 use jiff::SignedDuration;
 
 use super::accounts::Connected;
-use super::targets::{Elsewhere, Place};
+use super::targets::{self, Elsewhere, Place, SEND_WITHIN};
 use crate::config::load::Loaded;
 use crate::config::settings::text;
 use crate::config::{Config, Mail, Message, Protocol, SecretRef, Security, Target, TargetKind};
@@ -27,8 +27,8 @@ use crate::live::failure;
 const CONFIRM_WITHIN: SignedDuration = SignedDuration::from_hours(72);
 /// How long the link that acknowledges a finding is good.
 const ACKNOWLEDGE_WITHIN: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// How long a web address or a program may take, unless the configuration says.
-const TIMEOUT: Duration = Duration::from_secs(20);
+/// How long what has a time limit of its own may take beyond it.
+const TIDY_WITHIN: Duration = Duration::from_secs(5);
 /// How many idle connections to the mail server are kept.
 const MAIL_CONNECTIONS: usize = 4;
 
@@ -68,7 +68,14 @@ pub(super) fn outgoing(
     };
     let mut targets = BTreeMap::new();
     for target in &config.target {
-        targets.insert(target.name.clone(), place(loaded, connected, target)?);
+        let within = target.timeout.map_or(SEND_WITHIN, |own| own.unsigned());
+        let place = place(loaded, connected, target, within)?;
+        // What has a limit of its own says more of what it waited for, and tidies up.
+        let within = match place {
+            Place::Webhook(..) | Place::Command(_) => within.saturating_add(TIDY_WITHIN),
+            _ => within,
+        };
+        targets.insert(target.name.clone(), targets::Target { place, within });
     }
     let mut topics = BTreeMap::new();
     for own in config
@@ -190,7 +197,12 @@ fn services(
     connected.services_of(id, endpoint).map_err(failure)
 }
 
-fn place(loaded: &Loaded, connected: &Connected, target: &Target) -> Result<Place, Failure> {
+fn place(
+    loaded: &Loaded,
+    connected: &Connected,
+    target: &Target,
+    within: Duration,
+) -> Result<Place, Failure> {
     let named = |why: String| Failure::usage(format!("target {:?}: {why}", target.name));
     let services = || {
         services(
@@ -202,7 +214,6 @@ fn place(loaded: &Loaded, connected: &Connected, target: &Target) -> Result<Plac
     };
     // The configuration was checked: what a kind needs is there.
     let given = |text: &Option<String>| text.clone().unwrap_or_default();
-    let timeout = target.timeout.map_or(TIMEOUT, |timeout| timeout.unsigned());
     Ok(match target.kind {
         TargetKind::Webhook => {
             let read = |reference: &_| loaded.secret(reference);
@@ -210,7 +221,16 @@ fn place(loaded: &Loaded, connected: &Connected, target: &Target) -> Result<Plac
                 Some(url) => text(url, &read).map_err(named)?,
                 None => return Err(named("it has no `url`".to_owned())),
             };
-            Place::Webhook(Endpoint::new(url), keys(loaded, &target.signing_keys)?)
+            let poster = Poster::new(&HttpSettings {
+                timeout: within,
+                ..HttpSettings::default()
+            })
+            .map_err(|error| named(error.to_string()))?;
+            Place::Webhook(
+                Box::new(poster),
+                Endpoint::new(url),
+                keys(loaded, &target.signing_keys)?,
+            )
         }
         TargetKind::Sqs => Place::Queue(services()?, given(&target.queue_url)),
         TargetKind::Lambda => Place::Function(services()?, given(&target.function)),
@@ -232,7 +252,7 @@ fn place(loaded: &Loaded, connected: &Connected, target: &Target) -> Result<Plac
         TargetKind::Command => {
             let program = target.program.clone().unwrap_or_default();
             let arguments = target.arguments.iter().map(OsString::from);
-            let command = Command::new(program, arguments, [], timeout)
+            let command = Command::new(program, arguments, [], within)
                 .map_err(|error| named(error.to_string()))?;
             Place::Command(Box::new(command))
         }

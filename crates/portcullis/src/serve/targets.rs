@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws::Services;
 use compliance::notice::{Endpoint, Protocol, SNS_SUBJECT_LIMIT, SnsFormat, sns_message, subject};
 use compliance::rules::configured::LambdaTarget;
-use courier::{Command, Courier, SigningKey, sent};
+use courier::{Command, Courier, Poster, SigningKey, sent};
 use guard::deliver::{Courier as Deliver, Message, SendError, Sending};
 use guard::error::CallError;
 use guard::ports::publish::{
@@ -18,7 +19,7 @@ use serde_json::Value;
 /// What the courier leaves to others.
 pub(crate) struct Elsewhere {
     /// The targets of event rules, by name.
-    pub(crate) targets: BTreeMap<String, Place>,
+    pub(crate) targets: BTreeMap<String, Target>,
     /// Through whom notices are published to SNS topics, and how, by the subscription's id.
     pub(crate) topics: BTreeMap<String, (Arc<Services>, SnsFormat)>,
     /// Who invokes the functions of custom rules: the services of the account that an ARN names, else
@@ -29,9 +30,23 @@ pub(crate) struct Elsewhere {
 }
 
 /// One target.
+pub(crate) struct Target {
+    /// Where it is.
+    pub(crate) place: Place,
+    /// How long an attempt may take.
+    pub(crate) within: Duration,
+}
+
+/// How long an attempt may take unless the configuration says.
+pub(crate) const SEND_WITHIN: Duration = Duration::from_secs(20);
+/// How long a function may take to answer: Lambda ends one after 15 minutes (AWS Lambda developer guide,
+/// "Lambda quotas").
+const ANSWER_WITHIN: Duration = Duration::from_secs(15 * 60 + 10);
+
+/// Where a target is.
 pub(crate) enum Place {
-    /// A web address.
-    Webhook(Endpoint, Vec<SigningKey>),
+    /// A web address, by who posts to it.
+    Webhook(Box<Poster>, Endpoint, Vec<SigningKey>),
     /// A queue, by its URL.
     Queue(Arc<Services>, String),
     /// A function, by name or ARN.
@@ -48,7 +63,7 @@ impl Deliver for Elsewhere {
     async fn send(&self, sending: &Sending) -> Result<(), SendError> {
         match &sending.message {
             Message::Event { target, event } => match self.targets.get(target) {
-                Some(place) => self.event(place, sending, event).await,
+                Some(target) => within(target.within, self.event(target, sending, event)).await,
                 None => Err(SendError::Refused {
                     detail: format!("the configuration has no target {target:?} any more"),
                 }),
@@ -68,7 +83,10 @@ impl Deliver for Elsewhere {
                     message: sns_message(notice, *format),
                     ..fifo(topic, &sending.id)
                 };
-                called(services.publish(&message).await)
+                within(SEND_WITHIN, async {
+                    called(services.publish(&message).await)
+                })
+                .await
             }
             Message::Notice { subscription, .. } => Err(SendError::Refused {
                 detail: format!("{} is not sent from here", subscription.protocol.as_str()),
@@ -78,7 +96,7 @@ impl Deliver for Elsewhere {
 
     async fn ask(&self, function: &LambdaTarget, event: &Value) -> Result<Value, SendError> {
         match function {
-            LambdaTarget::Arn(arn) => self.invoke(arn, event).await,
+            LambdaTarget::Arn(arn) => within(ANSWER_WITHIN, self.invoke(arn, event)).await,
             LambdaTarget::Url(url) => {
                 let answer = self.courier.poster.ask(&Endpoint::new(url), event).await;
                 let answer = match answer {
@@ -95,19 +113,36 @@ impl Deliver for Elsewhere {
     }
 }
 
+/// An attempt that hangs must not hold up the others, nor keep what it was to tell from being tried again.
+async fn within<T>(
+    limit: Duration,
+    attempt: impl Future<Output = Result<T, SendError>>,
+) -> Result<T, SendError> {
+    match tokio::time::timeout(limit, attempt).await {
+        Ok(sent) => sent,
+        Err(_) => Err(SendError::Passing {
+            detail: format!("no answer within {} s", limit.as_secs()),
+            retry_after: None,
+        }),
+    }
+}
+
 impl Elsewhere {
     async fn event(
         &self,
-        place: &Place,
+        target: &Target,
         sending: &Sending,
         event: &Value,
     ) -> Result<(), SendError> {
-        match place {
-            Place::Webhook(endpoint, keys) => sent(
-                self.courier
-                    .post_event(&sending.id, endpoint, keys, event, sending.now)
-                    .await,
-            ),
+        match &target.place {
+            Place::Webhook(poster, endpoint, keys) => {
+                let courier = Courier {
+                    poster: (**poster).clone(),
+                    ..self.courier.clone()
+                };
+                let posted = courier.post_event(&sending.id, endpoint, keys, event, sending.now);
+                sent(posted.await)
+            }
             Place::Queue(services, url) => {
                 let is_fifo = url.ends_with(".fifo");
                 let message = QueueMessage {

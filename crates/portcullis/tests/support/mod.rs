@@ -269,8 +269,19 @@ name = "everything"
 enabled = true
 "#;
 
+/// A port that nobody listens on.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
 /// The status of an unsigned GET.
 pub fn anonymous(endpoint: &str, path: &str) -> u16 {
+    fetch(endpoint, path).0
+}
+
+/// The status of an unsigned GET, and everything that was answered.
+pub fn fetch(endpoint: &str, path: &str) -> (u16, String) {
     let authority = endpoint.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(authority).unwrap();
     write!(
@@ -280,8 +291,8 @@ pub fn anonymous(endpoint: &str, path: &str) -> u16 {
     .unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
-    let text = String::from_utf8_lossy(&answer);
-    text.split(' ').nth(1).unwrap().parse().unwrap()
+    let text = String::from_utf8_lossy(&answer).into_owned();
+    (text.split(' ').nth(1).unwrap().parse().unwrap(), text)
 }
 
 /// A database of this test's own.

@@ -104,6 +104,18 @@ fn one(account: &Account, base: &KeyPath, problems: &mut Vec<Problem>) {
             ));
         }
     }
+    if account.call_timeout.is_zero() {
+        problems.push(Problem::error(
+            under(base, "call-timeout"),
+            "no call is answered within no time; give a second or more",
+        ));
+    }
+    if !(1..=20).contains(&account.call_attempts) {
+        problems.push(Problem::error(
+            under(base, "call-attempts"),
+            "a call is tried from 1 to 20 times",
+        ));
+    }
     if account.calls_per_second == Some(0) {
         problems.push(Problem::error(
             under(base, "calls-per-second"),

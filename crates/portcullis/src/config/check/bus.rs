@@ -130,7 +130,6 @@ fn targets(config: &Config, problems: &mut Vec<Problem>) {
                 ("endpoint-url", target.endpoint_url.is_some(), aws),
                 ("program", target.program.is_some(), &["command"]),
                 ("arguments", !target.arguments.is_empty(), &["command"]),
-                ("timeout", target.timeout.is_some(), &["webhook", "command"]),
             ],
             match target.kind {
                 TargetKind::Webhook => Some("url"),
