@@ -121,7 +121,11 @@ impl Drop for Serving {
 
 const ENFORCE: &str = "\
 [recorder]\nbuckets = [\"invoices\"]\n\
-[[enforcement.scope]]\nname = \"all\"\nenabled = true\n";
+[[enforcement.scope]]\nname = \"all\"\nenabled = true\n\
+[[rule]]\nname = \"whose-is-it\"\nidentifier = \"REQUIRED_TAGS\"\nenabled = false\n\
+parameters = { tag1Key = \"team\" }\nresource-types = [\"AWS::S3::Bucket\"]\n\
+[[rule]]\nname = \"versioned\"\nsource = \"guard\"\ntag-key = \"data-class\"\n\
+guard = 'rule on { supplementaryConfiguration.BucketVersioningConfiguration.status == \"Enabled\" }'\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_open_bucket_is_closed_and_everything_can_be_seen_afterwards() {
@@ -202,6 +206,7 @@ async fn an_open_bucket_is_closed_and_everything_can_be_seen_afterwards() {
         // Each of the answers, in both shapes, would go where it went.
         assert_eq!(replayed["compliance_changes"]["same"], 6, "{replayed}");
 
+        rules(&scene);
         let tested = scene.json(1, &["rules", "test", "S3_BUCKET_VERSIONING_ENABLED"]);
         assert_eq!(tested["resources"][0]["resource_id"], "invoices");
         assert_eq!(tested["non_compliant"], 1);
@@ -223,6 +228,49 @@ async fn an_open_bucket_is_closed_and_everything_can_be_seen_afterwards() {
     assert!(undone.status.is_success(), "{undone:?}");
     drop(scene);
     sandbox.stop().await;
+}
+
+/// The rules that are configured, with how the one recorded bucket stands, and those that could be.
+fn rules(scene: &Scene) {
+    let listed = scene.json(0, &["rules", "list"]);
+    let configured = listed["configured"].as_array().unwrap();
+    let named = |name: &str| configured.iter().find(|own| own["name"] == name).unwrap();
+    assert_eq!(configured.len(), 4, "{listed}");
+    let read = named("s3-bucket-public-read-prohibited");
+    assert_eq!(read["built_in"], true);
+    assert_eq!(read["frequency"], "TwentyFour_Hours");
+    assert_eq!(
+        read["resources"],
+        serde_json::json!({"COMPLIANT": 1, "NON_COMPLIANT": 0, "NOT_APPLICABLE": 0, "INSUFFICIENT_DATA": 0})
+    );
+    let tags = named("whose-is-it");
+    assert_eq!(tags["source"], "managed");
+    assert_eq!(tags["parameters"]["tag1Key"], "team");
+    assert_eq!(tags["enabled"], false);
+    assert_eq!(tags["resources"]["NON_COMPLIANT"], 0);
+    let own = named("versioned");
+    assert_eq!(own["source"], "guard");
+    assert_eq!(
+        (&own["tag_key"], &own["tag_value"]),
+        (&"data-class".into(), &Value::Null)
+    );
+    assert_eq!(own["resources"]["NOT_APPLICABLE"], 1);
+    assert!(listed["rules"].as_array().unwrap().len() > 10);
+    let text = scene.run(&["rules", "list", "--configured"]);
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(
+        text.contains("AWS::S3::Bucket with tag data-class"),
+        "{text}"
+    );
+    assert!(!text.contains("ENCRYPTED_VOLUMES"), "{text}");
+    // Before there is a store, and without a configuration, there is less to say.
+    let other = scene.folder.join("other.toml");
+    let text = std::fs::read_to_string(scene.folder.join("portcullis.toml")).unwrap();
+    std::fs::write(&other, text.replace("guard.db", "none.db")).unwrap();
+    let early = scene.json(0, &["rules", "list", "--config", other.to_str().unwrap()]);
+    assert_eq!(early["configured"][0]["resources"], Value::Null);
+    let catalogue = scene.json(0, &["rules", "list", "--managed"]);
+    assert_eq!(catalogue["configured"], Value::Null);
 }
 
 fn transfer(scene: &Scene) {

@@ -96,12 +96,23 @@ pub(crate) fn address(loaded: &Loaded) -> Result<String, Failure> {
     }
 }
 
-pub(crate) async fn existing(address: &str) -> Result<Store, Failure> {
+/// The file of a store that is one.
+fn file(address: &str) -> Option<&str> {
     let path = address
         .strip_prefix("sqlite:")
         .map(|rest| rest.trim_start_matches("//"));
-    let path = path.unwrap_or(address);
-    if !address.starts_with("postgres") && !std::path::Path::new(path).exists() {
+    (!address.starts_with("postgres")).then(|| path.unwrap_or(address))
+}
+
+/// Whether a store was made there. Of a database, only connecting to it tells.
+fn is_there(address: &str) -> bool {
+    file(address).is_none_or(|path| std::path::Path::new(path).exists())
+}
+
+pub(crate) async fn existing(address: &str) -> Result<Store, Failure> {
+    if let Some(path) = file(address)
+        && !is_there(address)
+    {
         return Err(Failure::usage(format!("there is no store {path}"))
             .hint("`portcullis serve` makes it; name another with --store or --config"));
     }

@@ -185,6 +185,13 @@ pub enum LambdaTarget {
     Url(String),
 }
 
+impl std::fmt::Display for LambdaTarget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (LambdaTarget::Arn(text) | LambdaTarget::Url(text)) = self;
+        f.write_str(text)
+    }
+}
+
 impl LambdaTarget {
     /// Reads an ARN or a URL. A URL that holds a user name is none: it would hold a secret, and be
     /// logged.
@@ -442,6 +449,26 @@ impl ConfiguredRule {
             Kind::Lambda(lambda) => Some(lambda),
             _ => None,
         }
+    }
+
+    /// Its parameters by name, defaults included.
+    pub fn parameters(&self) -> BTreeMap<&str, &str> {
+        match &self.kind {
+            Kind::Managed { parameters, .. } => parameters.iter().collect(),
+            #[cfg(feature = "guard-rules")]
+            Kind::Guard(_) => BTreeMap::new(),
+            Kind::Lambda(lambda) => lambda
+                .parameters
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .collect(),
+        }
+    }
+
+    /// The tag that a resource must have for it, and its value if that matters.
+    pub fn tag(&self) -> Option<(&str, Option<&str>)> {
+        let key = self.scope.tag_key.as_deref()?;
+        Some((key, self.scope.tag_value.as_deref()))
     }
 
     /// The types that it is about; empty: any.

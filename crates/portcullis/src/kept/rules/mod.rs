@@ -1,11 +1,12 @@
 //! `portcullis rules`: which rules there are, and what one would say before it is switched on.
 
+mod list;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use compliance::exceptions::Exceptions;
 use compliance::item::ConfigurationItem;
-use compliance::rules::ALL;
 use compliance::rules::configured::{RuleConfig, RuleSet};
 use compliance::rules::{ComplianceType, RuleEvaluation};
 use guard::repository::Repository;
@@ -30,17 +31,12 @@ pub(crate) struct RulesArgs {
 
 #[derive(Debug, Subcommand)]
 enum RulesCommand {
-    /// List AWS Config's managed rules that can be configured.
-    List(ListArgs),
+    /// List the rules that are configured, with how resources stand, and AWS Config's managed rules that can
+    /// be.
+    List(list::ListArgs),
     /// Evaluate a rule on everything that is recorded, and say what it would change. Nothing is written
     /// and nobody is told. Exit code 1 if something does not comply.
     Test(TestArgs),
-}
-
-#[derive(Debug, Args)]
-struct ListArgs {
-    #[command(flatten)]
-    shape: ShapeArgs,
 }
 
 #[derive(Debug, Args)]
@@ -60,52 +56,9 @@ struct TestArgs {
 /// Runs the command.
 pub(crate) fn run(args: &RulesArgs) -> Result<ExitStatus, Failure> {
     match &args.command {
-        RulesCommand::List(args) => list(args.shape),
+        RulesCommand::List(args) => block_on(list::list(args)),
         RulesCommand::Test(args) => block_on(test(args)),
     }
-}
-
-fn list(shape: ShapeArgs) -> Result<ExitStatus, Failure> {
-    let abouts: Vec<_> = ALL.iter().map(|rule| rule.about()).collect();
-    if shape.is_json() {
-        let rules: Vec<_> = abouts
-            .iter()
-            .map(|about| {
-                json!({
-                    "identifier": about.identifier, "name": about.name,
-                    "description": about.description, "resource_types": about.resource_types,
-                    "reads": about.reads,
-                    "on_change": about.trigger.on_change(), "on_schedule": about.trigger.on_schedule(),
-                    "parameters": about.parameters.iter().map(|one| json!({
-                        "name": one.name, "description": one.description, "default": one.default,
-                    })).collect::<Vec<_>>(),
-                })
-            })
-            .collect();
-        json(json!({"rules": rules}))?;
-        return Ok(ExitStatus::Closed);
-    }
-    let rows: Vec<Vec<String>> = abouts
-        .iter()
-        .map(|about| {
-            let when = match (about.trigger.on_change(), about.trigger.on_schedule()) {
-                (true, true) => "change, schedule",
-                (true, false) => "change",
-                (false, _) => "schedule",
-            };
-            vec![
-                about.identifier.to_owned(),
-                when.to_owned(),
-                about.resource_types.join(", "),
-                about.description.to_owned(),
-            ]
-        })
-        .collect();
-    print(&columns(
-        &["identifier", "evaluated on", "about", "asks"],
-        &rows,
-    ))?;
-    Ok(ExitStatus::Closed)
 }
 
 /// What a rule says of one resource, beside what is recorded.
