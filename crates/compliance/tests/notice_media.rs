@@ -65,6 +65,7 @@ fn subjects_say_what_happened_first() {
             "Exception void, open wider: backups in prod",
             "Notice NOT delivered: backups in prod",
             "Not watching: prod (111122223333)",
+            "History NOT delivered: backups in prod",
             "1 notice from Portcullis",
             "Test notice: security",
             "Please confirm your subscription: security",

@@ -6,6 +6,8 @@
 //! the same span is delivered again, under the same keys with the same bytes. A delivered file is
 //! announced after its upload and before that is remembered: at least once, with the same event id.
 
+mod status;
+
 use std::time::Duration;
 
 use compliance::delivery_channel::{
@@ -28,11 +30,15 @@ use crate::state::{Finish, Job, JobKind, NewJob};
 use crate::watch::Guard;
 use crate::work::{Did, backoff, later};
 
+pub use status::{Delivered, DeliveryStatus};
+
 /// Where history and snapshots go. Plain data, made from the configuration.
 #[derive(Clone, Debug)]
 pub struct DeliveryChannel {
     /// The bucket.
     pub bucket: String,
+    /// The account whose credentials put files there.
+    pub account: String,
     /// What stands before `AWSLogs/` in every key.
     pub prefix: KeyPrefix,
     /// How often history is delivered; `None`: never. AWS Config does every six hours.
@@ -48,8 +54,9 @@ pub struct DeliveryChannel {
 
 impl DeliveryChannel {
     /// Into this bucket as AWS Config does it: history every six hours, snapshots when asked for.
-    pub fn to(bucket: impl Into<String>) -> DeliveryChannel {
+    pub fn to(account: impl Into<String>, bucket: impl Into<String>) -> DeliveryChannel {
         DeliveryChannel {
+            account: account.into(),
             bucket: bucket.into(),
             prefix: KeyPrefix::default(),
             history_every: Some(SignedDuration::from_hours(6)),
@@ -134,8 +141,21 @@ impl Progress {
     }
 }
 
+impl DeliveryError {
+    /// Whether the same may come through later without anybody's doing.
+    fn may_pass(&self) -> bool {
+        match self {
+            DeliveryError::Repository(_) => true,
+            DeliveryError::Put { error, .. } => error.is_passing(),
+        }
+    }
+}
+
 /// What one delivery is made with.
 struct Delivering<'a, F> {
+    what: Delivered,
+    /// What it holds: everything up to this moment. `None`: nothing is due.
+    up_to: Option<Timestamp>,
     channel: &'a DeliveryChannel,
     files: &'a F,
     pace: Pace,
@@ -153,7 +173,18 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             timeout: Duration::from_secs(120),
             ..PaceSettings::default()
         };
+        let what = match job.payload["deliver"].as_str() {
+            Some("history") => Delivered::History,
+            Some("snapshot") => Delivered::Snapshot,
+            _ => {
+                return Did::Finish(Finish::Dead {
+                    error: format!("the job does not say what to deliver: {}", job.payload),
+                });
+            }
+        };
         let mut delivering = Delivering {
+            what,
+            up_to: None,
             channel,
             files,
             pace: Pace::new(pace, job.id.unsigned_abs()),
@@ -161,37 +192,52 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             put: 0,
         };
         let asked = job.payload["at"].as_str().and_then(|at| at.parse().ok());
-        let finish = match (job.payload["deliver"].as_str(), asked) {
-            (Some("history"), _) => self.history_is_due(&mut delivering).await,
-            (Some("snapshot"), Some(at)) => self
+        let mut finish = match (what, asked) {
+            (Delivered::History, _) => self.history_is_due(&mut delivering).await,
+            (Delivered::Snapshot, Some(at)) => self
                 .deliver_snapshot(&mut delivering, at)
                 .await
                 .map(|()| Finish::Done),
-            (Some("snapshot"), None) => self.snapshot_is_due(&mut delivering).await,
-            _ => {
-                return Did::Finish(Finish::Dead {
-                    error: format!("the job does not say what to deliver: {}", job.payload),
-                });
-            }
+            (Delivered::Snapshot, None) => self.snapshot_is_due(&mut delivering).await,
         };
+        if let (Ok(_), Some(up_to)) = (&finish, delivering.up_to) {
+            let noted = self
+                .delivery_succeeded(what, up_to, delivering.put, delivering.seen)
+                .await;
+            if let Err(error) = noted {
+                finish = Err(error.into());
+            }
+        }
         if delivering.put > 0 {
             tracing::info!(
                 bucket = %channel.bucket, job = %job.key, files = delivering.put, items = delivering.seen,
                 "delivered"
             );
         }
-        Did::Finish(finish.unwrap_or_else(|error| {
-            tracing::warn!(job = %job.key, attempts = job.attempts, %error, "the delivery is repeated");
-            let wait = backoff(
-                job.attempts,
-                Duration::from_secs(10),
-                Duration::from_secs(3600),
-            );
-            Finish::Again {
-                due_at: later(self.clock.now(), wait),
-                error: Some(error.to_string()),
-            }
-        }))
+        let error = match finish {
+            Ok(finish) => return Did::Finish(finish),
+            Err(error) => error,
+        };
+        tracing::warn!(job = %job.key, attempts = job.attempts, %error, "the delivery is repeated");
+        let wait = backoff(
+            job.attempts,
+            Duration::from_secs(10),
+            Duration::from_secs(3600),
+        );
+        let mut due_at = later(self.clock.now(), wait);
+        match self
+            .delivery_failed(channel, what, job.attempts, &error)
+            .await
+        {
+            // Before somebody else is asked it is tried once more.
+            Ok(Some(next)) => due_at = due_at.min(next),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "that a delivery failed could not be told yet"),
+        }
+        Did::Finish(Finish::Again {
+            due_at,
+            error: Some(error.to_string()),
+        })
     }
 
     async fn history_is_due<F: PutFile>(
@@ -217,6 +263,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             ..progress
         };
         self.repository.remember(HISTORY, &begun.write()).await?;
+        delivering.up_to = Some(to);
         let from = progress.done.unwrap_or(Timestamp::UNIX_EPOCH);
         let files = Files::history(
             delivering.channel.prefix.clone(),
@@ -268,6 +315,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         delivering: &mut Delivering<'_, F>,
         at: Timestamp,
     ) -> Result<(), DeliveryError> {
+        delivering.up_to = Some(at);
         let files = Files::snapshot(
             delivering.channel.prefix.clone(),
             at,
@@ -283,6 +331,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         mut files: Files,
     ) -> Result<(), DeliveryError> {
         let mut last = None;
+        self.note_progress(delivering).await?;
         loop {
             let page = self.repository.items(span, last, PAGE).await?;
             let ended = page.len() < PAGE as usize;
@@ -329,7 +378,22 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             self.repository.request(&jobs, now).await?;
         }
         delivering.put += 1;
+        self.note_progress(delivering).await?;
         Ok(())
+    }
+
+    async fn note_progress<F>(
+        &self,
+        delivering: &Delivering<'_, F>,
+    ) -> Result<(), RepositoryError> {
+        match delivering.up_to {
+            Some(up_to) => {
+                let (files, items) = (delivering.put, delivering.seen);
+                self.delivery_runs(delivering.what, up_to, files, items)
+                    .await
+            }
+            None => Ok(()),
+        }
     }
 
     /// The work that tells of a new item.

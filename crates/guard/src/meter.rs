@@ -29,6 +29,11 @@ pub trait Meter: Send + Sync + 'static {
         let _ = result;
     }
 
+    /// A delivery of `history` or a `snapshot` to the delivery channel ended: `delivered`, `failed`.
+    fn filed(&self, what: &'static str, result: &'static str) {
+        let _ = (what, result);
+    }
+
     /// An attempt at a delivery ended: `accepted`, `passing`, `refused`, `gone`, by a protocol or
     /// `target`.
     fn delivered(&self, protocol: &'static str, result: &'static str) {

@@ -11,12 +11,13 @@ use std::sync::Arc;
 
 use compliance::delivery_channel::{FileBounds, KeyPrefix};
 use compliance::item::{BUCKET, ConfigurationItem, ResourceKey};
+use compliance::notice::{Ladder, LadderStep};
 use compliance::pattern::EventPattern;
 use guard::arrive;
 use guard::clock::{Clock, ManualClock};
 use guard::error::CallError;
 use guard::event_rules::{EventRule, EventRules, RuleTarget};
-use guard::history::{self, DeliveryChannel};
+use guard::history::{self, Delivered, DeliveryChannel, DeliveryStatus};
 use guard::operation::Operation;
 use guard::repository::Repository;
 use guard::state::{Commit, Finish, JobKind, NewJob};
@@ -38,7 +39,7 @@ fn channel() -> DeliveryChannel {
     DeliveryChannel {
         prefix: KeyPrefix::parse("config").unwrap(),
         announce: vec!["audit".to_owned()],
-        ..DeliveryChannel::to("archive")
+        ..DeliveryChannel::to(ACCOUNT, "archive")
     }
 }
 
@@ -371,6 +372,124 @@ async fn what_cannot_be_put_is_tried_again_and_said() {
     world.deliver(&guard, None).await;
     assert_eq!(world.held().len(), 1);
     assert_eq!(announced(&guard).len(), 1);
+}
+
+/// Kinds, topics and reasons of the notices, the first first.
+fn told(guard: &Watching) -> Vec<Value> {
+    let disk = guard.repository.disk.borrow();
+    let mut notices: Vec<_> = disk.notices.values().collect();
+    notices.sort_by_key(|notice| notice.created_at);
+    notices
+        .into_iter()
+        .map(|notice| notice.document.clone())
+        .collect()
+}
+
+async fn status(guard: &Watching) -> DeliveryStatus {
+    DeliveryStatus::of(&*guard.repository, Delivered::History)
+        .await
+        .unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_that_fails_is_told_then_the_next_contact_and_when_it_is_over() {
+    let world = World::at("2026-01-01T12:00:00Z");
+    let step = LadderStep {
+        after: SignedDuration::from_mins(30),
+        topics: vec!["oncall".to_owned()],
+    };
+    let guard = world.guard(
+        Disk::default(),
+        Settings {
+            ladder: Ladder {
+                steps: vec![step],
+                repeat_last: None,
+            },
+            ..settings(channel())
+        },
+    );
+    record(&guard, "eu-west-1", "b", "2026-01-01T11:00:00Z", false).await;
+    let operation = Operation::PutObject;
+    let fail = || {
+        let denied = CallError::AccessDenied { operation };
+        world.files.failures.lock().unwrap().push_back(denied);
+    };
+    let asked = job(history::scheduled, world.clock.now());
+    fail();
+    world.deliver(&guard, Some(asked)).await;
+    let first = told(&guard);
+    assert_eq!(first.len(), 1, "{first:?}");
+    assert_eq!(first[0]["kind"], "delivery_failed");
+    assert_eq!(first[0]["topics"], serde_json::json!(["default"]));
+    assert_eq!(first[0]["key"]["resource_id"], "archive");
+    let reason = first[0]["reason"].as_str().unwrap();
+    assert!(reason.contains("s3:PutObject"), "{reason}");
+    assert_eq!(status(&guard).await.attempts, 1);
+    assert_eq!(
+        status(&guard).await.failing_since,
+        Some(at("2026-01-01T12:00:00Z"))
+    );
+
+    // Again the same, which nobody needs to hear twice.
+    world.clock.advance(SignedDuration::from_mins(29));
+    fail();
+    let finish = world.deliver(&guard, None).await;
+    assert_eq!(told(&guard).len(), 1);
+    let Some(Finish::Again { due_at, .. }) = finish else {
+        unreachable!("{finish:?}")
+    };
+    assert!(due_at <= at("2026-01-01T12:30:00Z"), "{due_at}");
+
+    world.clock.advance(SignedDuration::from_mins(1));
+    fail();
+    world.deliver(&guard, None).await;
+    let second = told(&guard);
+    assert_eq!(second.len(), 2, "{second:?}");
+    assert_eq!(second[1]["kind"], "delivery_failed");
+    assert_eq!(second[1]["topics"], serde_json::json!(["oncall"]));
+    assert_eq!(second[1]["escalation"]["step"], 1);
+
+    world.clock.advance(SignedDuration::from_hours(2));
+    world.deliver(&guard, None).await;
+    let last = told(&guard);
+    assert_eq!(last.len(), 3, "{last:?}");
+    assert_eq!(last[2]["kind"], "resolved");
+    assert_eq!(last[2]["topics"], serde_json::json!(["default"]));
+    let over = status(&guard).await;
+    assert_eq!(
+        (over.failing_since, over.attempts, over.error),
+        (None, 0, None)
+    );
+    assert_eq!((over.files, over.items), (1, 1));
+    assert_eq!(over.delivered_up_to, Some(at("2026-01-01T11:50:00Z")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_may_pass_is_told_when_it_does_not() {
+    let world = World::at("2026-01-01T12:00:00Z");
+    let guard = world.guard(Disk::default(), settings(channel()));
+    record(&guard, "eu-west-1", "b", "2026-01-01T11:00:00Z", false).await;
+    let operation = Operation::PutObject;
+    let down = CallError::Passing {
+        operation,
+        detail: "no connection".to_owned(),
+    };
+    world
+        .files
+        .failures
+        .lock()
+        .unwrap()
+        .extend(std::iter::repeat_n(down, 1_000));
+    let mut asked = Some(job(history::scheduled, world.clock.now()));
+    for attempt in 1..=6 {
+        world.deliver(&guard, asked.take()).await;
+        assert_eq!(status(&guard).await.attempts, attempt);
+        assert_eq!(told(&guard).len(), usize::from(attempt >= 5), "{attempt}");
+        world.clock.advance(SignedDuration::from_hours(1));
+    }
+    world.files.failures.lock().unwrap().clear();
+    world.deliver(&guard, None).await;
+    assert_eq!(told(&guard)[1]["kind"], "resolved");
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use guard::clock::Clock;
+use guard::history::{Delivered, DeliveryStatus};
 use guard::repository::{Repository, RepositoryError, Totals};
 use guard::state::{Coverage, EnforcementStop};
 use jiff::{SignedDuration, Timestamp};
@@ -51,6 +52,12 @@ pub trait StatusStore: Send + Sync + 'static {
     fn enforcement_stop(
         &self,
     ) -> impl Future<Output = Result<Option<EnforcementStop>, RepositoryError>> + Send;
+
+    /// See [`DeliveryStatus::of`].
+    fn delivery_status(
+        &self,
+        what: Delivered,
+    ) -> impl Future<Output = Result<DeliveryStatus, RepositoryError>> + Send;
 }
 
 impl<R: Repository> StatusStore for R {
@@ -64,6 +71,10 @@ impl<R: Repository> StatusStore for R {
 
     async fn enforcement_stop(&self) -> Result<Option<EnforcementStop>, RepositoryError> {
         Repository::enforcement_stop(self).await
+    }
+
+    async fn delivery_status(&self, what: Delivered) -> Result<DeliveryStatus, RepositoryError> {
+        DeliveryStatus::of(self, what).await
     }
 }
 
@@ -183,6 +194,10 @@ impl<R: StatusStore, C: Clock> Health for StoreHealth<R, C> {
             metrics.coverage(&self.asked(self.store.coverage()).await?, now);
             let stop = self.asked(self.store.enforcement_stop()).await?;
             metrics.enforcement_stopped(stop.is_some());
+            for what in Delivered::ALL {
+                let status = self.asked(self.store.delivery_status(what)).await?;
+                metrics.delivery_channel(what, &status);
+            }
             Ok::<(), String>(())
         };
         let done = all.await;

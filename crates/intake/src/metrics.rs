@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use guard::history::{Delivered, DeliveryStatus};
 use guard::intake::Arrival;
 use jiff::{SignedDuration, Timestamp};
 use prometheus_client::encoding::EncodeLabelSet;
@@ -44,6 +45,8 @@ labels! {
     ResultLabel { result }
     VerdictLabel { verdict }
     ProtocolResult { protocol, result }
+    WhatResult { what, result }
+    WhatLabel { what }
     KindLabel { kind }
     StateLabel { state }
     AccountLabel { account }
@@ -70,6 +73,8 @@ struct Inner {
     closed: Histogram,
     remediations: Family<ResultLabel, Counter>,
     deliveries: Family<ProtocolResult, Counter>,
+    filed: Family<WhatResult, Counter>,
+    filing_fails: Family<WhatLabel, Gauge>,
     calls: Family<AccountLabel, Counter>,
     throttles: Family<AccountLabel, Counter>,
     requests: Family<RouteStatus, Counter>,
@@ -131,6 +136,8 @@ impl Metrics {
             closed: histogram(),
             remediations: Family::default(),
             deliveries: Family::default(),
+            filed: Family::default(),
+            filing_fails: Family::default(),
             calls: Family::default(),
             throttles: Family::default(),
             requests: Family::default(),
@@ -164,6 +171,8 @@ impl Metrics {
             closed "event_closed_seconds" "From an event's arrival to closed and verified"
             remediations "remediations" "Remediations, by how they ended"
             deliveries "deliveries" "Attempts to deliver a message, by protocol and how they ended"
+            filed "delivery_channel" "Deliveries of history and snapshots to a bucket, by how they ended"
+            filing_fails "delivery_channel_failing" "Whether deliveries of history or snapshots fail"
             calls "calls" "Calls to the store's API, by account"
             throttles "throttles" "Calls that were answered with a demand to slow down, by account"
             requests "http_requests" "Requests to the HTTP server, by route and status"
@@ -296,6 +305,24 @@ impl Metrics {
         self.0.deliveries.get_or_create(&labels).inc();
     }
 
+    /// A delivery to the delivery channel ended: `delivered`, `failed`.
+    pub fn filed(&self, what: &'static str, result: &'static str) {
+        let labels = WhatResult {
+            what: what.to_owned(),
+            result: result.to_owned(),
+        };
+        self.0.filed.get_or_create(&labels).inc();
+    }
+
+    /// How the delivery channel does now.
+    pub fn delivery_channel(&self, what: Delivered, status: &DeliveryStatus) {
+        let labels = WhatLabel {
+            what: what.as_str().to_owned(),
+        };
+        let failing = self.0.filing_fails.get_or_create(&labels);
+        failing.set(status.failing_since.is_some().into());
+    }
+
     /// So many calls were made for an account, of which so many were throttled.
     pub fn called(&self, account: &str, calls: u64, throttled: u64) {
         let labels = AccountLabel {
@@ -400,5 +427,9 @@ impl guard::meter::Meter for Metrics {
 
     fn delivered(&self, protocol: &'static str, result: &'static str) {
         Metrics::delivered(self, protocol, result);
+    }
+
+    fn filed(&self, what: &'static str, result: &'static str) {
+        Metrics::filed(self, what, result);
     }
 }

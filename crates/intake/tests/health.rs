@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use guard::clock::ManualClock;
+use guard::history::{Delivered, DeliveryStatus};
 use guard::intake::{Arrival, EventSource, Form};
 use guard::repository::{RepositoryError, Totals};
 use guard::state::{Coverage, EnforcementStop};
@@ -56,6 +57,14 @@ impl StatusStore for Store {
     async fn coverage(&self) -> Result<Vec<Coverage>, RepositoryError> {
         self.call()?;
         Ok(self.coverage.lock().unwrap().clone())
+    }
+
+    async fn delivery_status(&self, what: Delivered) -> Result<DeliveryStatus, RepositoryError> {
+        self.call()?;
+        Ok(DeliveryStatus {
+            failing_since: (what == Delivered::History).then(now),
+            ..DeliveryStatus::default()
+        })
     }
 
     async fn enforcement_stop(&self) -> Result<Option<EnforcementStop>, RepositoryError> {
@@ -196,6 +205,7 @@ fn use_all(guarded: &Guarded) {
     metrics.closed_after(SignedDuration::from_millis(40));
     metrics.remediated("succeeded");
     metrics.delivered("email", "accepted");
+    metrics.filed("snapshot", "failed");
     metrics.called(ACCOUNT, 12, 1);
 }
 
@@ -239,6 +249,12 @@ async fn metrics_have_what_was_counted_and_what_the_store_has() {
             r#"deliveries_total{protocol="email",result="accepted"}"#,
             1.0,
         ),
+        (
+            r#"delivery_channel_total{what="snapshot",result="failed"}"#,
+            1.0,
+        ),
+        (r#"delivery_channel_failing{what="history"}"#, 1.0),
+        (r#"delivery_channel_failing{what="snapshot"}"#, 0.0),
         (r#"calls_total{account="111122223333"}"#, 12.0),
         (r#"throttles_total{account="111122223333"}"#, 1.0),
         (r#"dead_letters{kind="deliver"}"#, 5.0),

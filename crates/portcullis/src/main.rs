@@ -52,8 +52,10 @@ enum Command {
     Events(kept::events::EventsArgs),
     /// List rules, and try one on what is recorded before it is switched on.
     Rules(kept::rules::RulesArgs),
-    /// Judge recorded items again, by these rules or others, and say what differs.
+    /// Run what was recorded through these rules or others, and say what differs.
     Replay(kept::replay::ReplayArgs),
+    /// Say how deliveries of history and snapshots do, and have a snapshot delivered.
+    DeliveryChannel(kept::delivery_channel::DeliveryChannelArgs),
     /// Stop all enforcement at once, or let it go on.
     Enforcement(kept::enforcement::EnforcementArgs),
     /// List what is open on purpose, and until when.
@@ -94,6 +96,7 @@ fn main() -> std::process::ExitCode {
         Command::Events(args) => kept::events::run(&args),
         Command::Rules(args) => kept::rules::run(&args),
         Command::Replay(args) => kept::replay::run(&args),
+        Command::DeliveryChannel(args) => kept::delivery_channel::run(&args),
         Command::Enforcement(args) => kept::enforcement::run(&args),
         Command::Exceptions(args) => kept::exceptions::run(&args),
         Command::Subscriptions(args) => kept::subscriptions::run(&args),

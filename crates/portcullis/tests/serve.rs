@@ -201,8 +201,9 @@ async fn an_open_bucket_is_closed_and_everything_can_be_seen_afterwards() {
         // Every recorded answer follows from its item.
         let replayed = scene.json(0, &["replay", "--verify"]);
         assert_eq!(replayed["differences"], serde_json::json!([]));
-        // Of reading: not compliant, then compliant; of writing: compliant all the time.
-        assert_eq!(replayed["reproduced"], 3, "{replayed}");
+        // Of reading: not compliant, then compliant; of writing, and of the rule in Guard, the same all the
+        // time.
+        assert_eq!(replayed["reproduced"], 4, "{replayed}");
         // Each of the answers, in both shapes, would go where it went.
         assert_eq!(replayed["compliance_changes"]["same"], 6, "{replayed}");
 
@@ -312,6 +313,105 @@ fn enforcement(scene: &Scene) {
     );
     scene.json(0, &["enforcement", "start"]);
     scene.json(0, &["enforcement", "status"]);
+}
+
+const DELIVER: &str = "\
+[recorder]\nbuckets = [\"invoices\"]\n\
+[delivery-channel]\nbucket = \"history-of-config\"\nprefix = \"audit\"\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_is_delivered_when_somebody_asks() {
+    let sandbox = estate::start(0).await.unwrap();
+    let endpoint = sandbox.endpoint();
+    let made = format!("{DELIVER}create-bucket = true\n");
+    let scene = Scene::new("serve-delivers", &endpoint, &made);
+    tokio::task::spawn_blocking(move || {
+        let mut serving = scene.serve();
+        serving.until("the bucket is recorded", |line| {
+            line["message"] == "looked" && line["changed"] == true
+        });
+        let ask = ["delivery-channel", "deliver-snapshot"];
+        let asked = scene.json(0, &ask);
+        assert_eq!(asked["delivered"], Value::Null, "nobody waited: {asked}");
+        let delivered = scene.json(0, &[&ask[..], &["--wait", "--timeout", "2m"]].concat());
+        assert_eq!(delivered["delivered"], true, "{delivered}");
+        assert_eq!(delivered["snapshot"]["files"], 1);
+        assert_eq!(delivered["snapshot"]["items"], 1);
+        assert_eq!(
+            delivered["goes_to"][0],
+            format!(
+                "s3://history-of-config/audit/AWSLogs/{}/Config/",
+                estate::OWNER
+            )
+        );
+        let status = scene.json(0, &["delivery-channel", "status"]);
+        assert!(
+            status["snapshot"]["delivered_up_to"].is_string(),
+            "{status}"
+        );
+        assert_eq!(status["history"]["failing_since"], Value::Null);
+        let text = String::from_utf8(scene.run(&["status"]).stdout).unwrap();
+        assert!(
+            text.contains("Delivery channel, snapshot: delivered"),
+            "{text}"
+        );
+        serving.stop();
+    })
+    .await
+    .unwrap();
+    let guard = Person::Guard.client(&endpoint);
+    let list = "/history-of-config?list-type=2&prefix=audit%2FAWSLogs%2F";
+    let listed = guard.send("GET", list, &[], "").await.unwrap();
+    assert!(listed.text().contains("/ConfigSnapshot/"), "{listed:?}");
+    let block = guard
+        .send("GET", "/history-of-config?publicAccessBlock", &[], "")
+        .await
+        .unwrap();
+    assert!(
+        block.text().contains("<RestrictPublicBuckets>true"),
+        "{block:?}"
+    );
+    let outsider = Person::Anonymous.client(&endpoint);
+    let outside = outsider.send("GET", list, &[], "").await.unwrap();
+    assert_eq!(outside.status.as_u16(), 403);
+    sandbox.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_that_fails_is_said_wherever_somebody_looks() {
+    let sandbox = estate::start(0).await.unwrap();
+    let endpoint = sandbox.endpoint();
+    // Nobody has this bucket, and it is not to be made.
+    let scene = Scene::new("serve-delivers-not", &endpoint, DELIVER);
+    tokio::task::spawn_blocking(move || {
+        let mut serving = scene.serve();
+        serving.until("the bucket is recorded", |line| {
+            line["message"] == "looked" && line["changed"] == true
+        });
+        let ask = ["delivery-channel", "deliver-snapshot", "--wait"];
+        let output = scene.run(&ask);
+        assert_eq!(output.status.code(), Some(3), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("there is no such bucket"), "{said}");
+        let status = scene.json(3, &["delivery-channel", "status"]);
+        assert!(status["snapshot"]["failing_since"].is_string(), "{status}");
+        assert!(status["snapshot"]["told_at"].is_string(), "{status}");
+        let text = String::from_utf8(scene.run(&["status"]).stdout).unwrap();
+        assert!(
+            text.contains("Delivery channel, snapshot: not delivered yet; FAILS"),
+            "{text}"
+        );
+        serving.stop();
+        let without = scene.folder.join("without.toml");
+        let text = std::fs::read_to_string(scene.folder.join("portcullis.toml")).unwrap();
+        let (before, _) = text.split_once("[delivery-channel]").unwrap();
+        std::fs::write(&without, before).unwrap();
+        let output = scene.run(&[&ask[..], &["--config", without.to_str().unwrap()]].concat());
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+    })
+    .await
+    .unwrap();
+    sandbox.stop().await;
 }
 
 #[test]

@@ -32,6 +32,8 @@ pub enum NoticeKind {
     DeadLetter,
     /// Something is not watched any more: a source is silent, credentials have expired.
     CoverageLost,
+    /// History or a snapshot could not be delivered.
+    DeliveryFailed,
     /// Several notices in one.
     Digest,
     /// Somebody tries a subscription.
@@ -44,7 +46,7 @@ pub enum NoticeKind {
 
 impl NoticeKind {
     /// Every kind.
-    pub const ALL: [NoticeKind; 17] = [
+    pub const ALL: [NoticeKind; 18] = [
         NoticeKind::Opened,
         NoticeKind::Closed,
         NoticeKind::RemediationFailed,
@@ -58,6 +60,7 @@ impl NoticeKind {
         NoticeKind::ExceptionVoid,
         NoticeKind::DeadLetter,
         NoticeKind::CoverageLost,
+        NoticeKind::DeliveryFailed,
         NoticeKind::Digest,
         NoticeKind::Test,
         NoticeKind::SubscriptionConfirmation,
@@ -80,6 +83,7 @@ impl NoticeKind {
             NoticeKind::ExceptionVoid => "exception_void",
             NoticeKind::DeadLetter => "dead_letter",
             NoticeKind::CoverageLost => "coverage_lost",
+            NoticeKind::DeliveryFailed => "delivery_failed",
             NoticeKind::Digest => "digest",
             NoticeKind::Test => "test",
             NoticeKind::SubscriptionConfirmation => "subscription_confirmation",

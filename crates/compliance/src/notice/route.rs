@@ -100,7 +100,7 @@ fn sent_once(notice: &Notice) -> String {
             }
         }
         // Each undelivered notice is one of its own.
-        NoticeKind::DeadLetter | NoticeKind::CoverageLost => {
+        NoticeKind::DeadLetter | NoticeKind::CoverageLost | NoticeKind::DeliveryFailed => {
             key.push('/');
             key.push_str(&notice.id);
         }

@@ -180,6 +180,7 @@ fn meaning(notice: &Notice) -> String {
         NoticeKind::ExceptionVoid => "Exception void, open wider".to_owned(),
         NoticeKind::DeadLetter => "Notice NOT delivered".to_owned(),
         NoticeKind::CoverageLost => "Not watching".to_owned(),
+        NoticeKind::DeliveryFailed => "History NOT delivered".to_owned(),
         NoticeKind::Digest => match notice.digest.len() {
             1 => "1 notice from Portcullis".to_owned(),
             many => format!("{many} notices from Portcullis"),

@@ -182,7 +182,16 @@ pub(super) fn headline(notice: &Notice) -> String {
             None => format!("{what} was closed, read back and verified.{}", because()),
         },
         NoticeKind::Resolved if notice.finding_id.is_none() => {
-            format!("{what} is watched again.{}", because())
+            match notice.key.as_ref().map(|key| key.resource_type.as_str()) {
+                Some(crate::item::BUCKET) => {
+                    format!(
+                        "Deliveries to {} come through again.{}",
+                        lowered(&what),
+                        because()
+                    )
+                }
+                _ => format!("{what} is watched again.{}", because()),
+            }
         }
         NoticeKind::Resolved => format!("{what} complies again.{}", because()),
         NoticeKind::RemediationFailed => {
@@ -269,6 +278,10 @@ pub(super) fn headline(notice: &Notice) -> String {
             ),
             None => format!("Something is not watched as it should be.{}", because()),
         },
+        NoticeKind::DeliveryFailed => format!(
+            "History or a snapshot could not be delivered to its bucket.{}",
+            because()
+        ),
         NoticeKind::Digest => match notice.digest.len() {
             1 => "One notice since the last digest.".to_owned(),
             many => format!("{many} notices since the last digest."),

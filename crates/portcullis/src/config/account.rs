@@ -133,6 +133,22 @@ pub(crate) struct DeliveryChannel {
     /// The account whose credentials write there, by id or label. [default: the first]
     #[serde(default)]
     pub(crate) account: Option<String>,
+    /// The bucket's region. [default: the account's]
+    #[serde(default)]
+    pub(crate) region: Option<String>,
+    /// The twelve digits of the account that owns the bucket: if another does, nothing is put there.
+    #[serde(default)]
+    pub(crate) expected_bucket_owner: Option<String>,
+    /// How files are encrypted at rest. [default: as the bucket says]
+    #[serde(default)]
+    pub(crate) encryption: Option<Encryption>,
+    /// `aws:kms`: the key's id, ARN or alias.
+    #[serde(default)]
+    pub(crate) kms_key_id: Option<String>,
+    /// Whether the bucket is made if there is none of its name: with Block Public Access on and without
+    /// ACLs, before anything is in it.
+    #[serde(default)]
+    pub(crate) create_bucket: bool,
     /// How often a snapshot of everything is delivered.
     #[serde(default = "a_day")]
     pub(crate) snapshot_interval: Period,
@@ -142,6 +158,17 @@ pub(crate) struct DeliveryChannel {
     /// A target that gets each change and each delivery, as AWS Config's topic does.
     #[serde(default)]
     pub(crate) topic: Option<String>,
+}
+
+/// How delivered files are encrypted at rest, in S3's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(crate) enum Encryption {
+    /// With keys of S3's own.
+    #[serde(rename = "AES256")]
+    Aes256,
+    /// With a key of KMS.
+    #[serde(rename = "aws:kms")]
+    Kms,
 }
 
 fn a_day() -> Period {

@@ -30,7 +30,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub(crate) use account::{Account, DeliveryChannel, Recorder};
+pub(crate) use account::{Account, DeliveryChannel, Encryption, Recorder};
 pub(crate) use bus::{EventRule, Target, TargetKind};
 pub(crate) use check::mail_address;
 pub(crate) use enforcement::{Enforcement, Scope};
@@ -40,7 +40,7 @@ pub(crate) use notice::{
 };
 pub(crate) use service::{DEFAULT_STORE, Log, LogFormat, Server, Store, Work};
 pub(crate) use source::{Intake, Source, SourceKind};
-pub(crate) use value::{SecretRef, Text};
+pub(crate) use value::{Period, SecretRef, Text};
 
 use place::Map;
 use problem::{Level, Problem};

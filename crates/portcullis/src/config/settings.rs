@@ -24,7 +24,7 @@ use super::notice::DEFAULT_TOPIC;
 use super::place::at;
 use super::problem::Problem;
 use super::value::{PatternValue, Wildcard};
-use super::{Config, Scope, SecretRef, Subscription, Text};
+use super::{Account, Config, DeliveryChannel as Channel, Scope, SecretRef, Subscription, Text};
 
 /// Reads a secret. The error says why it cannot be read, never what it is.
 pub(crate) type ReadSecret<'a> = &'a dyn Fn(&SecretRef) -> Result<String, String>;
@@ -278,8 +278,18 @@ fn delivery_channel(config: &Config) -> Result<Option<DeliveryChannel>, Problem>
         history_every: Some(channel.history_interval.0),
         snapshot_every: Some(channel.snapshot_interval.0),
         announce: channel.topic.iter().cloned().collect(),
-        ..DeliveryChannel::to(&channel.bucket)
+        ..DeliveryChannel::to(
+            delivering_account(config, channel).map_or("", |own| own.id.as_str()),
+            &channel.bucket,
+        )
     }))
+}
+
+/// The account whose credentials put delivered files.
+pub(crate) fn delivering_account<'a>(config: &'a Config, channel: &Channel) -> Option<&'a Account> {
+    let named = channel.account.as_ref();
+    let puts = |own: &&Account| named.is_none_or(|name| own.is_called(name));
+    config.account.iter().find(puts)
 }
 
 /// The guard's settings.

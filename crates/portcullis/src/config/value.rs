@@ -24,7 +24,7 @@ impl Period {
         Period(SignedDuration::from_secs(seconds))
     }
 
-    fn parse(text: &str) -> Option<Period> {
+    pub(crate) fn parse(text: &str) -> Option<Period> {
         let mut total: i64 = 0;
         let mut any = false;
         let mut rest = text.trim();

@@ -3,6 +3,7 @@
 //! `--format json` of each is an object with `schema_version`; members are added to it, and never
 //! change their meaning.
 
+pub(crate) mod delivery_channel;
 mod describe;
 pub(crate) mod enforcement;
 pub(crate) mod events;

@@ -4,13 +4,14 @@ use std::fmt::Write;
 
 use clap::Args;
 use compliance::report::visible;
+use guard::history::{Delivered, DeliveryStatus};
 use guard::repository::{FindingFilter, Repository, Totals};
 use guard::state::{Coverage, EnforcementStop, Finding};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::page::{ago, columns, json, moment, span};
-use super::{KeptArgs, ShapeArgs, describe, failed};
+use super::{KeptArgs, ShapeArgs, delivery_channel, describe, failed};
 use crate::exit::{ExitStatus, Failure};
 use crate::live::block_on;
 use crate::output::print;
@@ -19,7 +20,8 @@ use crate::output::print;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes: 2 wrong usage or configuration; 1 a finding is open (acknowledged ones included); 3 nothing is \
-known to be open, but an account is not watched as it should be; 0 all is well.")]
+known to be open, but an account is not watched as it should be, or history or snapshots cannot be delivered; \
+0 all is well.")]
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     kept: KeptArgs,
@@ -40,6 +42,8 @@ struct Status {
     open: Vec<Finding>,
     totals: Totals,
     stop: Option<EnforcementStop>,
+    /// How deliveries of history and snapshots do, as far as one was ever tried.
+    channel: Vec<(Delivered, DeliveryStatus)>,
     now: Timestamp,
     stale_after: SignedDuration,
 }
@@ -62,7 +66,15 @@ async fn gather(args: &StatusArgs) -> Result<Status, Failure> {
         limit: SHOWN,
         ..FindingFilter::default()
     };
+    let mut channel = Vec::new();
+    for what in Delivered::ALL {
+        let status = DeliveryStatus::of(&store, what).await.map_err(failed)?;
+        if status.last_attempt_at.is_some() {
+            channel.push((what, status));
+        }
+    }
     Ok(Status {
+        channel,
         coverage: store.coverage().await.map_err(failed)?,
         open: store.findings(&open).await.map_err(failed)?,
         totals: store.totals().await.map_err(failed)?,
@@ -88,9 +100,13 @@ impl Status {
                 .coverage
                 .iter()
                 .any(|own| self.is_stale(own) || own.error.is_some());
+        let undelivered = self
+            .channel
+            .iter()
+            .any(|(_, own)| own.failing_since.is_some());
         if !self.open.is_empty() {
             ExitStatus::Open
-        } else if unwatched {
+        } else if unwatched || undelivered {
             ExitStatus::Incomplete
         } else {
             ExitStatus::Closed
@@ -123,6 +139,9 @@ impl Status {
                 "jobs_dead": named(&self.totals.jobs_dead),
                 "oldest_due": self.totals.oldest_due.map(|at| at.to_string()),
             },
+            "delivery_channel": self.channel.iter().map(|(what, status)| {
+                (what.as_str().to_owned(), delivery_channel::described(status))
+            }).collect::<serde_json::Map<_, _>>(),
             "enforcement_stopped": self.stop.as_ref().map(describe::stop),
         })
     }
@@ -262,5 +281,9 @@ impl Status {
             );
         }
         let _ = writeln!(text, "Dead letters: {}", listed(&self.totals.jobs_dead));
+        for (what, status) in &self.channel {
+            let said = delivery_channel::sentence(status, self.now);
+            let _ = writeln!(text, "Delivery channel, {what}: {said}");
+        }
     }
 }

@@ -11,7 +11,7 @@ mod web;
 
 use std::sync::Arc;
 
-use aws::store::{DeliveryBucket, DeliveryOptions};
+use aws::store::{DeliveryBucket, DeliveryEncryption, DeliveryOptions};
 use clap::Args;
 use guard::arrive::Watched;
 use guard::clock::Clock as _;
@@ -27,7 +27,7 @@ use tokio::task::JoinSet;
 
 use crate::config::load::{ConfigFileArgs, Loaded, load};
 use crate::config::rule::rules;
-use crate::config::{self, settings};
+use crate::config::{self, Encryption, settings};
 use crate::exit::{ExitStatus, Failure};
 use crate::kept;
 use crate::live::block_on;
@@ -93,13 +93,11 @@ async fn serve(loaded: &Loaded) -> Result<ExitStatus, Failure> {
         tracing::info!(subscription = %id, "asked to confirm");
     }
     let files = config.delivery_channel.as_ref().and_then(|channel| {
-        let named = channel.account.as_ref();
-        let writes = |own: &&config::Account| named.is_none_or(|name| own.is_called(name));
-        let account = config.account.iter().find(writes)?;
+        let account = settings::delivering_account(config, channel)?;
         let store = connected.accounts.get(&account.id)?.store();
         Some(Arc::new(DeliveryBucket::new(
             Arc::clone(store),
-            DeliveryOptions::default(),
+            delivery_options(channel),
         )))
     });
     let guard = Arc::new(Guard {
@@ -148,6 +146,21 @@ async fn serve(loaded: &Loaded) -> Result<ExitStatus, Failure> {
         name = signals.next() => tracing::warn!(signal = name, "ended at once"),
     }
     Ok(ExitStatus::Closed)
+}
+
+/// How files are put into the delivery channel's bucket.
+fn delivery_options(channel: &config::DeliveryChannel) -> DeliveryOptions {
+    DeliveryOptions {
+        region: channel.region.clone(),
+        expected_owner: channel.expected_bucket_owner.clone(),
+        encryption: match (channel.encryption, &channel.kms_key_id) {
+            (Some(Encryption::Aes256), _) => Some(DeliveryEncryption::S3),
+            (Some(Encryption::Kms), Some(key)) => Some(DeliveryEncryption::Kms(key.clone())),
+            // `aws:kms` without a key is refused when the file is read.
+            (Some(Encryption::Kms), None) | (None, _) => None,
+        },
+        create: channel.create_bucket,
+    }
 }
 
 fn ended_by_itself(

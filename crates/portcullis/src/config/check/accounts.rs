@@ -4,7 +4,7 @@ use super::{Problem, under};
 use super::{at, is_loopback, leaves_in_clear, unique, web_address};
 use crate::config::place::KeyPath;
 use crate::config::problem::choose;
-use crate::config::{Account, Config};
+use crate::config::{Account, Config, Encryption};
 
 pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
     if config.account.is_empty() {
@@ -217,6 +217,27 @@ fn channel(config: &Config, problems: &mut Vec<Problem>) {
             under(&base, "bucket"),
             "a bucket has a name",
         ));
+    }
+    if channel
+        .expected_bucket_owner
+        .as_ref()
+        .is_some_and(|owner| owner.len() != 12 || !owner.bytes().all(|b| b.is_ascii_digit()))
+    {
+        problems.push(Problem::error(
+            under(&base, "expected-bucket-owner"),
+            "an AWS account's id is its twelve digits",
+        ));
+    }
+    match (channel.encryption, &channel.kms_key_id) {
+        (Some(Encryption::Kms), None) => problems.push(Problem::error(
+            under(&base, "encryption"),
+            "`aws:kms` needs the `kms-key-id`",
+        )),
+        (None | Some(Encryption::Aes256), Some(_)) => problems.push(Problem::error(
+            under(&base, "kms-key-id"),
+            "a key of KMS needs `encryption = \"aws:kms\"`",
+        )),
+        _ => {}
     }
     for (member, period) in [
         ("snapshot-interval", channel.snapshot_interval),

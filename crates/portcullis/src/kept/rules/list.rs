@@ -141,7 +141,10 @@ impl Configured {
         let numbers = |counts: Option<&BTreeMap<String, u64>>| -> Vec<String> {
             match &self.counts {
                 None => vec!["-".to_owned(); ANSWERS.len()],
-                Some(_) => counted(counts).values().map(ToString::to_string).collect(),
+                Some(_) => counted(counts)
+                    .values()
+                    .map(|count| count.to_string())
+                    .collect(),
             }
         };
         let mut rows: Vec<Vec<String>> = Vec::new();
