@@ -1,8 +1,10 @@
 //! One watched account: who asks its store, within which budget, and what holds for all its buckets.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
+use policy::bucket::PublicAccessBlock;
 use policy::observed::{Observed, Unread};
 use tokio::sync::Mutex;
 
@@ -38,7 +40,27 @@ pub struct Account<A: Reach> {
     pace: Arc<Pace>,
     facts: AccountFacts,
     fresh_for: SignedDuration,
-    block: Mutex<Option<(Timestamp, AccountFacts)>>,
+    /// How often the block was needed, so far.
+    needed: AtomicU64,
+    block: Mutex<Option<KnownBlock>>,
+}
+
+/// The account's block, as it was read.
+struct KnownBlock {
+    at: Timestamp,
+    /// The value of [`Account::needed`] when the reading began: it shows what had happened by then to
+    /// whoever needed it earlier, or then.
+    serves: u64,
+    facts: AccountFacts,
+}
+
+impl KnownBlock {
+    fn protects(&self) -> bool {
+        match &self.facts.account_block {
+            Observed::Present(block) => *block != PublicAccessBlock::default(),
+            Observed::Absent | Observed::Unknown(_) => false,
+        }
+    }
 }
 
 /// What [`Account::new`] needs to know.
@@ -55,7 +77,8 @@ pub struct AccountSettings {
     pub volume_regions: Vec<String>,
     /// What holds for every bucket, the account's block aside.
     pub facts: AccountFacts,
-    /// How long the account's block counts as known. An event about it ends that earlier.
+    /// How long the account's block counts as known if it protects nothing. An event about it ends that
+    /// earlier.
     pub fresh_for: SignedDuration,
 }
 
@@ -78,6 +101,7 @@ impl<A: Reach> Account<A> {
             pace,
             facts: settings.facts,
             fresh_for: settings.fresh_for,
+            needed: AtomicU64::new(0),
             block: Mutex::new(None),
         }
     }
@@ -102,24 +126,35 @@ impl<A: Reach> Account<A> {
         &self.pace
     }
 
-    /// Asks about buckets as they are now. The account's block is asked for if what is known of it
-    /// is too old; everything else is asked for bucket by bucket.
+    /// Asks about buckets as they are now. Everything is asked for bucket by bucket, but for the account's
+    /// block. One that protects nothing counts for a while, since nothing is called closed by it. One that
+    /// protects is read anew for everybody who asks: it may have gone since, by an event that this
+    /// process never heard of (another worker took it). Those who ask at the same time share one
+    /// reading.
     pub async fn gatherer(&self, now: Timestamp) -> Result<Gatherer<A::Store>, Hopeless> {
+        let own = self.needed.fetch_add(1, Ordering::SeqCst) + 1;
         let mut block = self.block.lock().await;
         let known = block
             .as_ref()
-            .filter(|(at, _)| now.duration_since(*at) < self.fresh_for)
-            .map(|(_, facts)| facts.clone());
+            .filter(|known| now.duration_since(known.at) < self.fresh_for)
+            .filter(|known| own <= known.serves || !known.protects())
+            .map(|known| known.facts.clone());
         let facts = match known {
             Some(facts) => facts,
             None => {
+                // Whoever waits for the lock by now is served by this reading as well.
+                let serves = self.needed.load(Ordering::SeqCst);
                 let base = AccountFacts {
                     account_block: Observed::Unknown(Unread::NotNeeded),
                     ..self.facts.clone()
                 };
                 let facts = base.read(&*self.store, &self.pace).await?;
                 if !matches!(facts.account_block, Observed::Unknown(Unread::Passing(_))) {
-                    *block = Some((now, facts.clone()));
+                    *block = Some(KnownBlock {
+                        at: now,
+                        serves,
+                        facts: facts.clone(),
+                    });
                 }
                 facts
             }

@@ -13,6 +13,7 @@ use compliance::rules::configured::{RuleConfig, RuleSet};
 use guard::arrive::Watched;
 use guard::clock::{Clock, ManualClock};
 use guard::intake::{EventSink, EventSource, Form, StoreSink};
+use guard::operation::Operation;
 use guard::ports::record::BucketPart;
 use guard::repository::Repository;
 use guard::state::{FindingState, JobKind, ResourceRecord};
@@ -122,6 +123,14 @@ impl World {
             let did = self.guard.reconcile(&job).await;
             ended(&self.guard, &job, did).await;
         }
+    }
+
+    /// How often the account's block was read.
+    fn block_reads(&self) -> usize {
+        let asked = self.memory.asked("").into_iter();
+        asked
+            .filter(|operation| *operation == Operation::GetAccountPublicAccessBlock)
+            .count()
     }
 
     async fn known(&self) -> ResourceRecord {
@@ -345,4 +354,77 @@ async fn what_becomes_of_the_root_users_mfa_is_read_at_once() {
     assert!(!world.is_seen("e-1"));
     world.sweep().await;
     assert!(world.is_seen("e-1"));
+}
+
+/// Two workers on one store: what one of them has read of the account before an event is not what
+/// closes a bucket after it.
+#[tokio::test]
+async fn what_another_worker_read_before_protects_nothing() {
+    let mut world = World::new(of_the_account());
+    *world.memory.account_block.lock().unwrap() = Some(all_on());
+    world.memory.change("b", |state| {
+        state.policy = Some(public_policy("b", "s3:GetObject"));
+    });
+    let other = worker(
+        &world.memory,
+        Some(&world.services),
+        &world.clock,
+        &world.guard.repository,
+        of_the_account(),
+    );
+    world.told_of_bucket("PutBucketPolicy").await;
+    let job = claimed(&other, JobKind::Look, None).await.unwrap();
+    other.look(&job).await;
+    assert_eq!(world.says("read").await, ComplianceType::Compliant);
+
+    world.clock.advance(SignedDuration::from_secs(1));
+    *world.memory.account_block.lock().unwrap() = None;
+    let parameters = json!({"accountId": ACCOUNT});
+    world
+        .told("s3", "DeleteAccountPublicAccessBlock", parameters)
+        .await;
+    world.sweep().await;
+    while let Some(job) = claimed(&other, JobKind::Look, None).await {
+        let did = other.look(&job).await;
+        ended(&other, &job, did).await;
+    }
+    assert_eq!(world.says("read").await, ComplianceType::NonCompliant);
+}
+
+#[tokio::test]
+async fn the_accounts_block_is_not_read_for_each_bucket() {
+    let world = World::new(quiet());
+    let account = &world.guard.accounts[ACCOUNT];
+    let at_once = || async {
+        let asking = (0..10).map(|_| account.gatherer(world.clock.now()));
+        for gatherer in futures::future::join_all(asking).await {
+            gatherer.unwrap();
+        }
+    };
+    // Where it protects nothing, once for a while.
+    at_once().await;
+    world.clock.advance(SignedDuration::from_secs(20));
+    at_once().await;
+    assert_eq!(world.block_reads(), 1);
+    // Where it protects, once for all who ask while it is being asked for.
+    *world.memory.account_block.lock().unwrap() = Some(all_on());
+    world.clock.advance(SignedDuration::from_secs(20));
+    at_once().await;
+    assert_eq!(world.block_reads(), 3);
+    at_once().await;
+    assert_eq!(world.block_reads(), 5);
+    // And once for a sweep.
+    for bucket in 0..50 {
+        let mut buckets = world.memory.buckets.lock().unwrap();
+        buckets.insert(format!("b-{bucket}"), closed());
+    }
+    let sweep = guard::arrive::sweep(ACCOUNT, world.clock.now());
+    world
+        .guard
+        .repository
+        .request(&[sweep], world.clock.now())
+        .await
+        .unwrap();
+    world.sweep().await;
+    assert_eq!(world.block_reads(), 6);
 }

@@ -208,6 +208,7 @@ impl ReadBuckets for Memory {
 
     async fn account_block(&self) -> Result<Option<PublicAccessBlock>, CallError> {
         self.call(Operation::GetAccountPublicAccessBlock, "")?;
+        tokio::task::yield_now().await;
         Ok(*self.account_block.lock().unwrap())
     }
 
