@@ -31,7 +31,8 @@ pub fn look_key(account: &str, resource_type: &str, resource_id: &str) -> String
 /// The job that looks at a resource. Its payload may say more:
 ///
 /// - `everything`: read what no verdict depends on as well;
-/// - `anew`: what is there may be another bucket than the recorded one, of the same name.
+/// - `anew`: what is there may be another bucket than the recorded one, of the same name;
+/// - `region`: where a volume is said to be.
 pub fn look(account: &str, resource_type: &str, resource_id: &str, due_at: Timestamp) -> NewJob {
     NewJob {
         kind: JobKind::Look,
@@ -136,6 +137,9 @@ pub fn arrive(
                 }
                 if event.makes_or_removes() {
                     look.payload["anew"] = json!(true);
+                }
+                if let (Concerns::Volume(_), Some(region)) = (&event.concerns, &event.region) {
+                    look.payload["region"] = json!(region);
                 }
                 vec![look]
             };

@@ -187,8 +187,11 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
                 self.read(account, id, told, &events, depth).await?
             }
             other => {
-                let region = text(job, "region");
-                self.read_other(account, other, id, region).await?
+                let recorded = known.as_ref().map(|known| known.item.key.region.as_str());
+                // Where it was seen counts: what is not anywhere else is there, or gone.
+                let mut regions: Vec<&str> = text(job, "region").into_iter().collect();
+                regions.extend(recorded.filter(|region| !regions.contains(region)));
+                self.read_other(account, other, id, &regions).await?
             }
         };
         let mut looking = Looking {

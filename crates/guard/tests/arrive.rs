@@ -5,16 +5,17 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use compliance::item::{ACCOUNT_PUBLIC_ACCESS_BLOCK, BUCKET};
+use compliance::item::{ACCOUNT_PUBLIC_ACCESS_BLOCK, BUCKET, VOLUME};
 use compliance::rules::ComplianceType;
 use compliance::rules::configured::{RuleConfig, RuleSet};
 use guard::arrive::Watched;
 use guard::clock::{Clock, ManualClock};
 use guard::intake::{EventSink, EventSource, Form, StoreSink};
 use guard::operation::Operation;
-use guard::ports::record::BucketPart;
+use guard::ports::record::{BucketPart, Volume, VolumeAttachment};
 use guard::repository::Repository;
 use guard::state::{FindingState, JobKind, ResourceRecord};
 use guard::watch::Settings;
@@ -81,6 +82,11 @@ impl World {
 
     /// CloudTrail's record of a call arrives.
     async fn told(&mut self, service: &str, name: &str, parameters: Value) {
+        self.told_in("eu-central-1", service, name, parameters)
+            .await;
+    }
+
+    async fn told_in(&mut self, region: &str, service: &str, name: &str, parameters: Value) {
         self.told += 1;
         let record = json!({
             "eventVersion": "1.09",
@@ -88,7 +94,7 @@ impl World {
             "eventName": name,
             "eventSource": format!("{service}.amazonaws.com"),
             "eventTime": self.clock.now().to_string(),
-            "awsRegion": "eu-central-1",
+            "awsRegion": region,
             "recipientAccountId": ACCOUNT,
             "userIdentity": {
                 "type": if service == "iam" { "Root" } else { "IAMUser" },
@@ -427,4 +433,67 @@ async fn the_accounts_block_is_not_read_for_each_bucket() {
         .unwrap();
     world.sweep().await;
     assert_eq!(world.block_reads(), 6);
+}
+
+fn volume(region: &str, encrypted: bool) -> Volume {
+    Volume {
+        id: "vol-1".to_owned(),
+        region: region.to_owned(),
+        availability_zone: Some(format!("{region}a")),
+        encrypted,
+        kms_key: None,
+        state: "in-use".to_owned(),
+        created: None,
+        size: Some(8),
+        volume_type: Some("gp3".to_owned()),
+        snapshot: None,
+        attachments: vec![VolumeAttachment {
+            instance: "i-1".to_owned(),
+            device: None,
+            state: Some("attached".to_owned()),
+            delete_on_termination: false,
+        }],
+        tags: BTreeMap::new(),
+    }
+}
+
+#[tokio::test]
+async fn a_volume_is_looked_for_where_it_is() {
+    let mut world = World::new(rules(
+        json!([{"name": "encrypted", "identifier": "ENCRYPTED_VOLUMES"}]),
+    ));
+    let parameters = || json!({"volumeId": "vol-1"});
+    // The event tells where; the account's own region is another one.
+    *world.services.volumes.lock().unwrap() = vec![volume("eu-west-1", false)];
+    world
+        .told_in("eu-west-1", "ec2", "AttachVolume", parameters())
+        .await;
+    world.work().await;
+    let known = world.resource(VOLUME, "vol-1").await;
+    assert_eq!(said(&known, "encrypted"), ComplianceType::NonCompliant);
+    // Whatever a later event tells, or does not tell, it is not gone while it is where it was.
+    world
+        .told_in("eu-central-1", "ec2", "DetachVolume", parameters())
+        .await;
+    world.work().await;
+    let now = world.clock.now();
+    let look = guard::arrive::look(ACCOUNT, VOLUME, "vol-1", now);
+    world.guard.repository.request(&[look], now).await.unwrap();
+    world.work().await;
+    let known = world.resource(VOLUME, "vol-1").await;
+    assert!(!known.item.status.is_deleted());
+    assert_eq!(known.findings[0].state, FindingState::Open);
+    world.services.volumes.lock().unwrap().clear();
+    world
+        .told_in("eu-west-1", "ec2", "DeleteVolume", parameters())
+        .await;
+    world.work().await;
+    assert!(
+        world
+            .resource(VOLUME, "vol-1")
+            .await
+            .item
+            .status
+            .is_deleted()
+    );
 }

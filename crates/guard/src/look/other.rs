@@ -14,13 +14,14 @@ use crate::repository::Repository;
 use crate::watch::Guard;
 
 impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
-    /// Reads one resource of another type.
+    /// Reads one resource of another type. A volume is looked for in these regions, or if there is none
+    /// in the account's own; it is gone if it is in none of them.
     pub(super) async fn read_other(
         &self,
         account: &Account<A>,
         resource_type: &str,
         id: &str,
-        region: Option<&str>,
+        regions: &[&str],
     ) -> Result<Found, LookError> {
         let now = self.clock.now();
         let (store, pace) = (&**account.store(), &**account.pace());
@@ -39,20 +40,24 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
                 Ok(Found::Other(Box::new(item)))
             }
             VOLUME => {
-                let region = region.unwrap_or(&account.default_region);
-                match volume(&**services, pace, region, id).await {
-                    Ok(Some(volume)) => {
-                        let partition = account.partition();
-                        let region = volume.region.clone();
-                        let item =
-                            volume_item(partition, &account.id, &region, &facts(volume), now);
-                        Ok(Found::Other(Box::new(item)))
+                let own = [account.default_region.as_str()];
+                let regions = if regions.is_empty() { &own } else { regions };
+                for region in regions {
+                    match volume(&**services, pace, region, id).await {
+                        Ok(Some(volume)) => {
+                            let partition = account.partition();
+                            let region = volume.region.clone();
+                            let facts = facts(volume);
+                            let item = volume_item(partition, &account.id, &region, &facts, now);
+                            return Ok(Found::Other(Box::new(item)));
+                        }
+                        Ok(None) => {}
+                        Err(CallError::Hopeless(hopeless)) => return Err(hopeless.into()),
+                        // Not known is not gone: it is looked at again.
+                        Err(error) => return Err(LookError::Call(error)),
                     }
-                    Ok(None) => Ok(Found::Gone),
-                    Err(CallError::Hopeless(hopeless)) => Err(hopeless.into()),
-                    // Not known is not gone: it is looked at again.
-                    Err(error) => Err(LookError::Call(error)),
                 }
+                Ok(Found::Gone)
             }
             other => Err(LookError::Job(format!("{other} is not recorded"))),
         }
