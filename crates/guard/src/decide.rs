@@ -120,6 +120,25 @@ pub fn decide(known: Option<&ResourceRecord>, seen: &Seen<'_>) -> Decision {
 }
 
 impl Decision {
+    /// Takes back that findings of a cause opened now: they stay as they were known.
+    pub(crate) fn keep_unopened(&mut self, cause: &str, known: Option<&ResourceRecord>) {
+        let opened = std::mem::take(&mut self.opened);
+        for id in opened {
+            let Some(index) = self.findings.iter().position(|finding| finding.id == id) else {
+                continue;
+            };
+            if self.findings[index].cause != cause {
+                self.opened.push(id);
+                continue;
+            }
+            let before = known.and_then(|known| known.findings.iter().find(|is| is.id == id));
+            match before {
+                Some(before) => self.findings[index] = before.clone(),
+                None => drop(self.findings.remove(index)),
+            }
+        }
+    }
+
     fn present(&mut self, seen: &Seen<'_>, known: Option<&ResourceRecord>, cause: Cause) {
         let key = &seen.item.key;
         let id = finding_id(key, &cause.name);

@@ -19,7 +19,7 @@ use compliance::fingerprint;
 use compliance::item::{BUCKET, ConfigurationItem, ResourceKey};
 use compliance::notice::{Notice, NoticeKind};
 use compliance::remediation::diff;
-use compliance::rules::{self, RuleEvaluation};
+use compliance::rules::{self, ComplianceType, RuleEvaluation};
 use jiff::{SignedDuration, Timestamp};
 use policy::bucket::Bucket;
 use sha2::{Digest, Sha256};
@@ -47,7 +47,7 @@ use crate::tell::{Remediated, Subject, tell, tell_closed, tell_failed, with_chan
 use crate::watch::Guard;
 use crate::work::{Did, backoff, later};
 
-pub(crate) use read::{Depth, Found, ReadBucket};
+pub(crate) use read::{Depth, Found, ReadBucket, access_in_passing};
 
 /// Why a look came to nothing, this time.
 #[derive(Debug, Error)]
@@ -199,12 +199,18 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             account,
             known,
             events,
+            unanswered: None,
+            patient: false,
         };
         match found {
             Found::Gone => looking.gone(job).await,
             Found::Bucket(bucket) => match &bucket.unanswered {
                 // Who is seen to get in is kept out at once, whatever else there is.
-                Some(why) if !bucket.lets_somebody_in() && self.is_patient(job) => {
+                Some(why)
+                    if !bucket.lets_somebody_in()
+                        && !bucket.is_refused()
+                        && self.is_patient(job) =>
+                {
                     Err(LookError::Unanswered(why.clone()))
                 }
                 _ => looking.decide(job, *bucket).await,
@@ -235,6 +241,8 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             account,
             known: Some(known),
             events: Vec::new(),
+            unanswered: None,
+            patient: false,
         };
         let (mut decision, raised) = looking.decided_on(&Seen {
             item: &item,
@@ -305,6 +313,10 @@ struct Looking<'a, P, A: Reach, C> {
     known: Option<ResourceRecord>,
     /// The events that the look is about, in the order of their time.
     events: Vec<EventRecord>,
+    /// What was not answered in passing: the events' effect was not seen, and the look is made again.
+    unanswered: Option<String>,
+    /// Whether that is likely to be answered soon, so that nothing is undecided by it yet.
+    patient: bool,
 }
 
 impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
@@ -338,10 +350,15 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
     /// Records a resource that nothing is done about but to tell.
     async fn record(&mut self, job: &Job, item: ConfigurationItem) -> Result<Did, LookError> {
         let now = self.guard.clock.now();
+        self.unanswered = item.failed_in_passing().map(str::to_owned);
+        self.patient = self.guard.is_patient(job);
+        if let Some(why) = self.unanswered.take_if(|_| self.patient) {
+            return Err(LookError::Unanswered(why));
+        }
         let (mut decision, raised) = self.decided(&item, None, None, now);
         let response = Response::Leave(Leave::NothingSent);
         let notices = tell(&mut decision, &response, &self.subject(&item, None, now));
-        let end = Some((job, Finish::Done));
+        let end = Some((job, self.until_answered(Finish::Done, job, now)));
         self.commit(&item, decision, raised, notices, end, now)
             .await?;
         Ok(Did::Finished)
@@ -356,13 +373,25 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         now: Timestamp,
     ) -> (Decision, Raised) {
         let assessment = read.map(|read| &read.assessment);
-        let evaluations = self.guard.settings.rules.evaluate(&rules::Subject {
+        let mut evaluations = self.guard.settings.rules.evaluate(&rules::Subject {
             item,
             assessment,
             previous: self.known.as_ref().map(|known| &known.item),
             now,
         });
-        let standing = self.guard.standing(self.known.as_ref(), item);
+        let mut standing = self.guard.standing(self.known.as_ref(), item);
+        if self.is_answered_soon() {
+            // A rule that cannot be decided by it was not asked: what it said before stands.
+            let unasked: Vec<RuleEvaluation> = evaluations
+                .extract_if(.., |evaluation| {
+                    evaluation.compliance_type == ComplianceType::InsufficientData
+                })
+                .collect();
+            let known = self.known.iter().flat_map(|known| &known.evaluations);
+            let said =
+                known.filter(|said| unasked.iter().any(|rule| rule.rule_name == said.rule_name));
+            standing.extend(said.cloned());
+        }
         self.decided_on(&Seen {
             item,
             assessment,
@@ -375,8 +404,15 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         })
     }
 
+    fn is_answered_soon(&self) -> bool {
+        self.unanswered.is_some() && self.patient
+    }
+
     fn decided_on(&self, seen: &Seen<'_>) -> (Decision, Raised) {
         let mut decision = decide(self.known.as_ref(), seen);
+        if self.is_answered_soon() {
+            decision.keep_unopened(UNDECIDED, self.known.as_ref());
+        }
         let version = self.known.as_ref().map_or(0, |known| known.version) + 1;
         let raised = self
             .guard
@@ -388,6 +424,8 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
 
     async fn decide(&mut self, job: &Job, read: ReadBucket) -> Result<Did, LookError> {
         let now = self.guard.clock.now();
+        self.unanswered.clone_from(&read.unanswered);
+        self.patient = !read.is_refused() && self.guard.is_patient(job);
         let ours = self.closed_before(&read.bucket).await?;
         let id = ours.as_ref().map(|ours| ours.id.as_str());
         let (mut decision, raised) = self.decided(&read.item, Some(&read), id, now);
@@ -441,8 +479,9 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
                 Response::Hold {
                     again_at: Some(at), ..
                 } => again(*at),
-                _ => self.done(job, &read, now),
+                _ => Finish::Done,
             };
+            let finish = self.until_answered(finish, job, now);
             self.commit(
                 &read.item,
                 decision,
@@ -495,6 +534,15 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
                 self.guard.meter.remediated("changed");
                 Ok(Did::Finish(again(self.guard.clock.now())))
             }
+            // Whether it is closed is seen by the next look, which tells of it.
+            Err(error @ RemediateError::NotVerified { .. }) => {
+                tracing::warn!(bucket = %read.item.key, remediation = %id, %error, "the bucket is looked at again");
+                self.guard.meter.remediated("unverified");
+                Ok(Did::Finish(Finish::Again {
+                    due_at: later(self.guard.clock.now(), self.guard.wait_after(job.attempts)),
+                    error: Some(error.to_string()),
+                }))
+            }
             Err(error) => {
                 tracing::error!(bucket = %read.item.key, remediation = %id, %error, "a remediation failed");
                 self.guard.meter.remediated("failed");
@@ -516,9 +564,14 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         let now = self.guard.clock.now();
         let open = read.assessment.clone();
         let read = self.guard.reread(self.account, read, after, now);
+        let events = match self.unanswered {
+            // Their effect was committed as seen before the write.
+            None => std::mem::take(&mut self.events),
+            Some(_) => self.events.clone(),
+        };
+        self.unanswered.clone_from(&read.unanswered);
         let (mut decision, raised) =
             self.decided(&read.item, Some(&read), Some(remediated.id), now);
-        let events = std::mem::take(&mut self.events);
         for event in &events {
             let closed_after = now.duration_since(event.arrived_at);
             self.guard.meter.closed_after(closed_after);
@@ -532,7 +585,7 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         let rest = Response::Leave(Leave::NothingAllowed);
         let subject = self.subject(&read.item, Some(&read.assessment), now);
         notices.extend(tell(&mut decision, &rest, &subject));
-        let finish = self.done(job, &read, now);
+        let finish = self.until_answered(Finish::Done, job, now);
         self.commit(
             &read.item,
             decision,
@@ -545,14 +598,18 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         Ok(Did::Finished)
     }
 
-    /// The look has ended, unless something was not answered: then it is asked again.
-    fn done(&self, job: &Job, read: &ReadBucket, now: Timestamp) -> Finish {
-        match &read.unanswered {
-            None => Finish::Done,
-            Some(why) => Finish::Again {
-                due_at: later(now, self.guard.wait_after(job.attempts)),
-                error: Some(why.clone()),
+    /// How the look ends: what was not answered is asked again.
+    fn until_answered(&self, finish: Finish, job: &Job, now: Timestamp) -> Finish {
+        let Some(why) = &self.unanswered else {
+            return finish;
+        };
+        let due_at = later(now, self.guard.wait_after(job.attempts));
+        Finish::Again {
+            due_at: match finish {
+                Finish::Again { due_at: asked, .. } => asked.min(due_at),
+                _ => due_at,
             },
+            error: Some(LookError::Unanswered(why.clone()).to_string()),
         }
     }
 
@@ -721,8 +778,11 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
             evaluations: decision.evaluations.clone(),
             findings: decision.findings.iter().filter(changed).cloned().collect(),
             exposures: decision.exposures.clone(),
-            events_seen: own(&self.events),
-            events_closed: decision.is_closed(),
+            events_seen: match self.unanswered {
+                None => own(&self.events),
+                Some(_) => Vec::new(),
+            },
+            events_closed: self.unanswered.is_none() && decision.is_closed(),
             bus_events: events,
             notices: told,
             jobs,
@@ -781,7 +841,7 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
                 "closed"
             });
         }
-        for event in &self.events {
+        for event in self.events.iter().filter(|_| self.unanswered.is_none()) {
             meter.verdict_after(now.duration_since(event.arrived_at));
         }
     }

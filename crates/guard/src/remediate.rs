@@ -20,6 +20,7 @@ use crate::gather::{Depth, Gatherer, Lost};
 use crate::journal::{
     Change, Event, Journal, JournalError, Part, Place, Record, Remediation, State,
 };
+use crate::look::access_in_passing;
 use crate::operation::Operation;
 use crate::pace::Pace;
 use crate::ports::{BucketAddress, ReadBuckets, WriteBuckets};
@@ -79,6 +80,15 @@ pub enum RemediateError {
     StillOpen {
         /// The bucket.
         bucket: String,
+    },
+    /// All was written, and something was not answered in passing of which it depends whether the
+    /// bucket is closed. The journal leaves it unfinished.
+    #[error("{bucket}: all was written; whether it is closed could not be read: {why}")]
+    NotVerified {
+        /// The bucket.
+        bucket: String,
+        /// What could not be read.
+        why: String,
     },
     /// It was taken back before.
     #[error("{id} was already taken back")]
@@ -248,6 +258,13 @@ pub async fn apply<R: ReadBuckets + WriteBuckets, J: Journal>(
     let (expected, is) = (open(&plan.expected), open(&after.verdict));
     if (is.0 && !expected.0) || (is.1 && !expected.1) {
         let bucket = at.name.clone();
+        if !after.verdict.read.is_open()
+            && !after.verdict.write.is_open()
+            && let Some(why) = access_in_passing(&after.bucket)
+        {
+            let why = why.to_owned();
+            return Err(RemediateError::NotVerified { bucket, why });
+        }
         return notes.failed(RemediateError::StillOpen { bucket }).await;
     }
     notes.append(Event::Verified).await?;

@@ -77,6 +77,12 @@ impl ConfigurationItem {
             .is_some_and(|unread| unread.get(name).is_some())
     }
 
+    /// Whether anything of the resource, in whatever layer, could not be read in passing: the next
+    /// look may well read it. The first such failure, for people.
+    pub fn failed_in_passing(&self) -> Option<&str> {
+        failed_in_passing(&self.portcullis)
+    }
+
     /// A part of the main description, seen likewise.
     pub fn configuration_part(&self, name: &str) -> Observed<Cow<'_, Value>> {
         match self.configuration.as_object() {
@@ -85,6 +91,19 @@ impl ConfigurationItem {
                 "the configuration item does not show {name}"
             ))),
         }
+    }
+}
+
+/// Layers stand in layers, as deep as a document may be that was read.
+fn failed_in_passing(member: &Value) -> Option<&str> {
+    match member {
+        Value::Object(members) if members.get("reason").is_some_and(|is| is == "passing") => {
+            let message = members.get("message").and_then(Value::as_str);
+            Some(message.unwrap_or_default())
+        }
+        Value::Object(members) => members.values().find_map(failed_in_passing),
+        Value::Array(entries) => entries.iter().find_map(failed_in_passing),
+        _ => None,
     }
 }
 

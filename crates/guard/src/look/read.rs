@@ -19,6 +19,7 @@ use crate::ports::BucketAddress;
 use crate::record::{Reading, Recorded, record};
 use crate::repository::Repository;
 use crate::state::EventRecord;
+use crate::sweep::could_not_read;
 use crate::watch::Guard;
 
 /// How much of a bucket a look reads.
@@ -65,6 +66,24 @@ impl ReadBucket {
         let verdict = &self.assessment.verdict;
         verdict.read.is_open() || verdict.write.is_open()
     }
+
+    /// Whether something that the verdict may need was refused or cannot be understood, so that it is
+    /// not known however often it is asked for.
+    pub(crate) fn is_refused(&self) -> bool {
+        let bucket = &self.bucket;
+        let levels = &bucket.public_access_block;
+        [
+            bucket.policy.unread(),
+            bucket.acl.unread(),
+            bucket.ownership.unread(),
+            bucket.access_points.unread(),
+            levels.bucket.unread(),
+            levels.account.unread(),
+        ]
+        .into_iter()
+        .flatten()
+        .any(|unread| could_not_read(unread) && !matches!(unread, Unread::Passing(_)))
+    }
 }
 
 /// Whether parts of an item were not read in passing: the next look reads everything.
@@ -82,7 +101,7 @@ fn in_passing<T>(part: &Observed<T>) -> Option<&str> {
 }
 
 /// The first part that decides who gets in and was not read in passing.
-fn access_in_passing(bucket: &Bucket) -> Option<&str> {
+pub(crate) fn access_in_passing(bucket: &Bucket) -> Option<&str> {
     let levels = &bucket.public_access_block;
     let points = bucket.access_points.present().into_iter().flatten();
     in_passing(&bucket.policy)

@@ -5,17 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use compliance::exceptions::Exceptions;
-use compliance::notice::{Ladder, RetrySchedule};
+use compliance::item::BUCKET;
+use compliance::notice::{Ladder, Notice, NoticeKind, RetrySchedule};
+use compliance::pattern::EventPattern;
+use compliance::remediation::RemediationOptions;
 use compliance::rules::configured::RuleSet;
 use guard::account::{Account, AccountSettings, Reach};
+use guard::arrive;
 use guard::clock::{Clock, ManualClock};
-use guard::event_rules::EventRules;
+use guard::event_rules::{EventRule, EventRules, RuleTarget};
 use guard::meter::Unmeasured;
 use guard::pace::{Pace, PaceSettings};
 use guard::record::Recorder;
 use guard::repository::Repository;
-use guard::responder::ResponderSettings;
-use guard::state::{Finish, Job, JobKind, NewJob};
+use guard::responder::{EnforcementScope, ResponderSettings};
+use guard::state::{EventRecord, Finish, Job, JobKind, NewJob};
 use guard::watch::{Guard, Reminders, Settings};
 use guard::work::Did;
 use jiff::SignedDuration;
@@ -23,7 +27,7 @@ use jiff::SignedDuration;
 use super::power::Power;
 use super::repository::{Disk, MemoryRepository};
 use super::services::Services;
-use super::{Memory, facts};
+use super::{Memory, State, facts, now};
 
 pub const ACCOUNT: &str = "111122223333";
 
@@ -60,6 +64,167 @@ pub fn quiet() -> Settings {
         record_every: SignedDuration::from_hours(24),
         sweep_concurrency: 8,
         undecided_after: SignedDuration::from_mins(1),
+    }
+}
+
+/// Whatever is open is closed as far as the options allow by default, and told to the topic `default`.
+pub fn enforcing() -> Settings {
+    let pattern = r#"{"detail-type": ["Config Rules Compliance Change"], "detail": {"newEvaluationResult": {"complianceType": ["NON_COMPLIANT", "INSUFFICIENT_DATA"]}}}"#;
+    Settings {
+        responder: ResponderSettings {
+            scopes: vec![EnforcementScope {
+                name: "all".to_owned(),
+                accounts: Vec::new(),
+                regions: Vec::new(),
+                buckets: Vec::new(),
+                tag: None,
+                enabled: true,
+                options: RemediationOptions::default(),
+                grace: SignedDuration::ZERO,
+            }],
+            ..ResponderSettings::default()
+        },
+        event_rules: EventRules::new(vec![EventRule {
+            name: "open".to_owned(),
+            pattern: EventPattern::parse(pattern).unwrap(),
+            targets: vec![
+                RuleTarget::Responder,
+                RuleTarget::Topic("default".to_owned()),
+            ],
+        }]),
+        ..quiet()
+    }
+}
+
+/// A guard that does the looks at the bucket `b`, and at others, one by one.
+pub struct Looks {
+    pub memory: Arc<Memory>,
+    pub clock: Arc<ManualClock>,
+    pub guard: Watching,
+}
+
+impl Looks {
+    pub fn new(
+        buckets: impl IntoIterator<Item = (&'static str, State)>,
+        settings: Settings,
+    ) -> Looks {
+        let memory = Arc::new(Memory::with(buckets));
+        let clock = Arc::new(ManualClock::at(now()));
+        let guard = watching(
+            &memory,
+            &clock,
+            Disk::default(),
+            &Power::endless(),
+            settings,
+        );
+        Looks {
+            memory,
+            clock,
+            guard,
+        }
+    }
+
+    /// The same store behind another process, with other settings.
+    pub fn restart(self, settings: Settings) -> Looks {
+        let disk = self.guard.repository.disk.borrow().clone();
+        let guard = watching(&self.memory, &self.clock, disk, &Power::endless(), settings);
+        Looks { guard, ..self }
+    }
+
+    /// Stores an event about a bucket, which asks for a look.
+    pub async fn event(&self, id: &str, name: &str, bucket: &str) {
+        let event = EventRecord {
+            id: id.to_owned(),
+            source: "cloudtrail".to_owned(),
+            name: name.to_owned(),
+            event_time: self.clock.now(),
+            arrived_at: self.clock.now(),
+            account: ACCOUNT.to_owned(),
+            region: None,
+            resource_type: BUCKET.to_owned(),
+            resource_id: bucket.to_owned(),
+            actor: Some("mallory".to_owned()),
+            source_ip: None,
+            detail: serde_json::Value::Null,
+            verdict_at: None,
+            closed_at: None,
+        };
+        let look = arrive::look(ACCOUNT, BUCKET, bucket, self.clock.now());
+        let accepted = self.guard.repository.accept(&[(event, vec![look])]).await;
+        assert_eq!(accepted.unwrap().new, 1);
+    }
+
+    /// Asks for a look at a bucket, as a sweep does.
+    pub async fn ask(&self, bucket: &str) {
+        let now = self.clock.now();
+        let looks = [arrive::look(ACCOUNT, BUCKET, bucket, now)];
+        self.guard.repository.request(&looks, now).await.unwrap();
+    }
+
+    /// Does the next look that is due. `None`: none is.
+    pub async fn look(&self) -> Option<()> {
+        let job = claimed(&self.guard, JobKind::Look, None).await?;
+        let did = self.guard.look(&job).await;
+        ended(&self.guard, &job, did).await;
+        Some(())
+    }
+
+    /// Waits for the next look, and does it: how long it had to wait.
+    pub async fn next_look(&self) -> Option<SignedDuration> {
+        let waited = self.until_next_look()?;
+        self.clock.advance(waited);
+        self.look().await?;
+        Some(waited)
+    }
+
+    /// How long until the next look is due, if there is one.
+    pub fn until_next_look(&self) -> Option<SignedDuration> {
+        let disk = self.guard.repository.disk.borrow();
+        let looks = disk.jobs.values().filter(|row| !row.dead);
+        let looks = looks.filter(|row| row.job.kind == JobKind::Look);
+        let due = looks.map(|row| row.job.due_at).min()?;
+        Some(
+            due.duration_since(self.clock.now())
+                .max(SignedDuration::ZERO),
+        )
+    }
+
+    /// What the store holds now.
+    pub fn disk(&self) -> Disk {
+        self.guard.repository.disk.borrow().clone()
+    }
+
+    /// The kinds of the notices so far, in the order in which they were made, with their bucket.
+    pub fn told(&self) -> Vec<(NoticeKind, String)> {
+        let disk = self.guard.repository.disk.borrow();
+        let mut notices: Vec<_> = disk.notices.values().collect();
+        notices.sort_by_key(|notice| notice.created_at);
+        notices
+            .into_iter()
+            .map(|notice| {
+                let notice: Notice = serde_json::from_value(notice.document.clone()).unwrap();
+                (notice.kind, notice.key.unwrap().resource_id)
+            })
+            .collect()
+    }
+
+    /// The kinds of the notices about the bucket `b`.
+    pub fn told_kinds(&self) -> Vec<NoticeKind> {
+        let told = self.told().into_iter();
+        told.filter(|(_, bucket)| bucket == "b")
+            .map(|(kind, _)| kind)
+            .collect()
+    }
+
+    /// How the findings of the bucket `b` stand, by cause.
+    pub fn findings(&self) -> BTreeMap<String, &'static str> {
+        let disk = self.guard.repository.disk.borrow();
+        let records = disk.resources.values();
+        records
+            .filter(|record| record.item.key.resource_id == "b")
+            .flat_map(|record| &record.findings)
+            .map(|finding| (finding.cause.clone(), finding.state.name()))
+            .collect()
     }
 }
 

@@ -1,0 +1,149 @@
+//! Looks that do not go as they should: reads that fail, buckets that change meanwhile, writes that are
+//! refused, and what people are told of it.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod support;
+
+use compliance::notice::NoticeKind;
+use guard::error::CallError;
+use guard::operation::Operation;
+use jiff::SignedDuration;
+use support::watching::{Looks, enforcing};
+use support::{State, private_acl, public_acl, public_policy};
+
+fn closed() -> State {
+    State {
+        block: None,
+        policy: None,
+        acl: private_acl(),
+        ownership: None,
+    }
+}
+
+/// Enough failures for so many looks, each of which repeats the call itself.
+fn slow_down(operation: Operation, looks: usize) -> Vec<CallError> {
+    let attempts = guard::pace::PaceSettings::default().attempts as usize;
+    vec![CallError::Throttled { operation }; looks * attempts]
+}
+
+/// A bucket that was seen closed, and then opened by its ACL, of which an event tells.
+async fn opened(bucket: State) -> Looks {
+    let looks = Looks::new([("b", bucket)], enforcing());
+    looks.ask("b").await;
+    looks.look().await.unwrap();
+    looks.clock.advance(SignedDuration::from_mins(1));
+    looks.memory.change("b", |state| state.acl = public_acl());
+    looks.event("e-1", "PutBucketAcl", "b").await;
+    looks
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_read_in_passing_is_read_again_soon() {
+    let looks = opened(closed()).await;
+    let operation = Operation::GetBucketAcl;
+    looks.memory.fail(operation, "b", slow_down(operation, 1));
+    looks.look().await.unwrap();
+    assert_eq!(looks.disk().events["e-1"].verdict_at, None, "not seen yet");
+    assert!(looks.findings().is_empty() && looks.told_kinds().is_empty());
+    let waited = looks.next_look().await.unwrap();
+    assert!(waited >= SignedDuration::from_millis(100), "{waited:?}");
+    assert!(waited <= SignedDuration::from_secs(10), "{waited:?}");
+    assert_eq!(looks.memory.state("b").acl, private_acl());
+    assert_eq!(looks.told_kinds(), [NoticeKind::Closed]);
+    assert!(looks.disk().events["e-1"].verdict_at.is_some());
+    assert_eq!(looks.until_next_look(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_for_long_is_told_and_still_read_again() {
+    let looks = opened(closed()).await;
+    let operation = Operation::GetBucketAcl;
+    looks.memory.fail(operation, "b", slow_down(operation, 12));
+    let mut waits = Vec::new();
+    while looks.told_kinds().is_empty() {
+        waits.push(looks.next_look().await.unwrap());
+        assert!(waits.len() < 10, "never told");
+    }
+    assert_eq!(looks.told_kinds(), [NoticeKind::Opened]);
+    assert_eq!(looks.findings()["undecided"], "open");
+    assert!(waits.len() > 2, "told at once: {waits:?}");
+    assert!(waits.windows(2).all(|two| two[0] <= two[1]), "{waits:?}");
+    while looks.memory.state("b").acl != private_acl() {
+        assert_eq!(looks.disk().events["e-1"].verdict_at, None, "not seen yet");
+        let waited = looks.next_look().await.unwrap();
+        assert!(waited > SignedDuration::ZERO);
+        assert!(waited <= SignedDuration::from_mins(1), "{waited:?}");
+    }
+    assert!(looks.disk().events["e-1"].verdict_at.is_some());
+    assert_eq!(looks.findings()["acl"], "resolved");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_is_told_at_once() {
+    let looks = opened(closed()).await;
+    let operation = Operation::GetBucketAcl;
+    let denied = CallError::AccessDenied { operation };
+    looks.memory.fail(operation, "b", vec![denied; 2]);
+    looks.look().await.unwrap();
+    assert_eq!(looks.told_kinds(), [NoticeKind::Opened]);
+    assert_eq!(looks.findings()["undecided"], "open");
+    assert!(looks.disk().events["e-1"].verdict_at.is_some());
+    assert_eq!(looks.until_next_look(), None);
+}
+
+/// What lets somebody in does so whatever could not be read beside it.
+#[tokio::test(start_paused = true)]
+async fn what_is_open_is_closed_though_something_else_could_not_be_read() {
+    let looks = opened(closed()).await;
+    let operation = Operation::ListAccessPoints;
+    looks.memory.change("b", |state| {
+        state.policy = Some(public_policy("b", "s3:GetObject"));
+    });
+    looks.memory.fail(operation, "*", slow_down(operation, 2));
+    looks.look().await.unwrap();
+    assert_eq!(looks.memory.state("b").acl, private_acl(), "closed");
+    let findings = looks.findings();
+    assert_eq!((findings["acl"], findings["policy"]), ("resolved", "open"));
+    assert!(!findings.contains_key("undecided"), "not yet: {findings:?}");
+    assert_eq!(looks.disk().events["e-1"].verdict_at, None, "not seen yet");
+    looks.next_look().await.unwrap();
+    assert!(looks.disk().events["e-1"].verdict_at.is_some());
+    assert_eq!(looks.until_next_look(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_resolved_by_what_could_not_be_read_in_passing() {
+    let open = State {
+        policy: Some(public_policy("b", "s3:GetObject")),
+        ..closed()
+    };
+    let looks = Looks::new([("b", open)], enforcing());
+    looks.ask("b").await;
+    looks.look().await.unwrap();
+    assert_eq!(looks.findings()["policy"], "open");
+    let operation = Operation::GetBucketPolicy;
+    looks.memory.fail(operation, "b", slow_down(operation, 3));
+    looks.ask("b").await;
+    for _ in 0..3 {
+        looks.next_look().await.unwrap();
+        assert_eq!(looks.findings()["policy"], "open");
+    }
+    assert_eq!(looks.told_kinds(), [NoticeKind::Opened]);
+    looks.next_look().await.unwrap();
+    assert_eq!(looks.until_next_look(), None);
+}
+
+/// The account's block is kept for a while, but not that it could not be read.
+#[tokio::test(start_paused = true)]
+async fn the_accounts_block_is_asked_for_again_when_it_could_not_be_read() {
+    let looks = Looks::new([("b", closed())], enforcing());
+    let operation = Operation::GetAccountPublicAccessBlock;
+    looks.memory.fail(operation, "", slow_down(operation, 1));
+    looks.memory.change("b", |state| state.acl = public_acl());
+    looks.event("e-1", "PutBucketAcl", "b").await;
+    looks.look().await.unwrap();
+    let waited = looks.next_look().await.unwrap();
+    assert!(waited <= SignedDuration::from_secs(10), "{waited:?}");
+    assert_eq!(looks.memory.state("b").acl, private_acl());
+}
