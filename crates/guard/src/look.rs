@@ -18,7 +18,7 @@ use compliance::assessment::Assessment;
 use compliance::fingerprint;
 use compliance::item::{BUCKET, ConfigurationItem, ResourceKey};
 use compliance::notice::{Notice, NoticeKind};
-use compliance::remediation::diff;
+use compliance::remediation::{RemediationPlan, diff, plan};
 use compliance::rules::{self, ComplianceType, RuleEvaluation};
 use jiff::{SignedDuration, Timestamp};
 use policy::bucket::Bucket;
@@ -31,6 +31,7 @@ use crate::clock::Clock;
 use crate::decide::{ACCESS_POINT, ACL, Decision, POLICY, Seen, UNDECIDED, decide};
 use crate::error::{CallError, Hopeless};
 use crate::event_rules::Raised;
+use crate::gather::arn_name;
 use crate::history;
 use crate::journal::{
     Change, Event, Journal, JournalError, Record, Remediation, State, remediations,
@@ -505,7 +506,10 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
             plan,
             &read.address,
             self.account.place(&read.address),
-            &NotStopped(&*self.guard.repository),
+            &Enforcing {
+                guard: self.guard,
+                item: &read.item,
+            },
             Notes {
                 journal: &mut journal,
                 id: &id,
@@ -524,15 +528,18 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
                 self.guard.meter.remediated("verified");
                 self.closed(job, read, after, &decision, &remediated).await
             }
-            // It is another bucket than the plan was made for: look again, at once.
+            Err(error @ RemediateError::Gone { .. }) => {
+                tracing::info!(bucket = %read.item.key, %error, "the bucket is looked at again");
+                Ok(Did::Finish(again(self.guard.clock.now())))
+            }
             Err(
                 error @ (RemediateError::ChangedSincePlan { .. }
-                | RemediateError::Gone { .. }
+                | RemediateError::CannotRead { .. }
                 | RemediateError::NotPermitted { .. }),
             ) => {
                 tracing::info!(bucket = %read.item.key, %error, "the bucket is looked at again");
                 self.guard.meter.remediated("changed");
-                Ok(Did::Finish(again(self.guard.clock.now())))
+                self.unsteady(job, &read, decision, &error).await
             }
             // Whether it is closed is seen by the next look, which tells of it.
             Err(error @ RemediateError::NotVerified { .. }) => {
@@ -678,6 +685,49 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         };
         let subject = self.subject(&known.item, open.as_ref(), now);
         tell_closed(decision, &remediated, &known.findings, &subject)
+    }
+
+    /// Ends a look between whose plan and write something changed. The first time the bucket is only
+    /// looked at again; whoever changes it each time does not keep people from knowing that it is open.
+    async fn unsteady(
+        &mut self,
+        job: &Job,
+        read: &ReadBucket,
+        mut decision: Decision,
+        error: &RemediateError,
+    ) -> Result<Did, LookError> {
+        let now = self.guard.clock.now();
+        let finish = Finish::Again {
+            due_at: later(now, self.guard.wait_after(job.attempts)),
+            error: Some(error.to_string()),
+        };
+        if job.attempts < 2 {
+            return Ok(Did::Finish(finish));
+        }
+        let why = match error {
+            // Which part it was differs from time to time, and is no news.
+            RemediateError::ChangedSincePlan { .. } => {
+                "it changes each time between the look at it and the write".to_owned()
+            }
+            RemediateError::CannotRead { part, .. } => {
+                format!("the {part} cannot be read again before the write")
+            }
+            other => other.to_string(),
+        };
+        let response = Response::Hold {
+            why: Hold::Unsteady { why },
+            again_at: None,
+        };
+        // What the look itself found was told with it.
+        decision.item_is_new = false;
+        decision.changes.clear();
+        decision.resolved.clear();
+        let subject = self.subject(&read.item, Some(&read.assessment), now);
+        let notices = tell(&mut decision, &response, &subject);
+        let end = Some((job, finish));
+        self.commit(&read.item, decision, Raised::default(), notices, end, now)
+            .await?;
+        Ok(Did::Finished)
     }
 
     /// Tells that a remediation failed; it is tried again.
@@ -923,11 +973,14 @@ impl<P: Repository> Journal for InStore<'_, P> {
 }
 
 /// Writes are permitted unless enforcement is stopped.
-struct NotStopped<'a, P>(&'a P);
+struct Enforcing<'a, P, A: Reach, C> {
+    guard: &'a Guard<P, A, C>,
+    item: &'a ConfigurationItem,
+}
 
-impl<P: Repository> Permit for NotStopped<'_, P> {
+impl<P: Repository, A: Reach, C: Clock> Permit for Enforcing<'_, P, A, C> {
     async fn permit(&self) -> Result<(), String> {
-        match self.0.enforcement_stop().await {
+        match self.guard.repository.enforcement_stop().await {
             Ok(None) => Ok(()),
             Ok(Some(stop)) => Err(Hold::Stopped(stop).to_string()),
             // Whether it is stopped is not known: then it is.
@@ -935,5 +988,12 @@ impl<P: Repository> Permit for NotStopped<'_, P> {
                 "whether enforcement is stopped is not known: {error}"
             )),
         }
+    }
+
+    fn plan_again(&self, now: &Assessment) -> Option<RemediationPlan> {
+        let scope = self.guard.settings.responder.scope_of(self.item)?;
+        let mut bucket = now.bucket.clone();
+        arn_name(&now.bucket.name).clone_into(&mut bucket.name);
+        Some(plan(&bucket, &now.verdict, &scope.options))
     }
 }

@@ -134,6 +134,14 @@ pub enum RemediateError {
 pub trait Permit: Sync {
     /// `Err`: why not. Nothing more is written then.
     fn permit(&self) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// The plan for the bucket as it is now, if something changed that the first plan does not touch:
+    /// if it asks for the same writes, they are made. `None`: any change ends it, as where somebody
+    /// agreed to what was shown.
+    fn plan_again(&self, now: &Assessment) -> Option<RemediationPlan> {
+        let _ = now;
+        None
+    }
 }
 
 /// Somebody asked for this very remediation: it may be made.
@@ -188,7 +196,15 @@ pub async fn apply<R: ReadBuckets + WriteBuckets, J: Journal>(
 ) -> Result<Assessment, RemediateError> {
     let planned: Vec<Change> = changes(plan);
     let fresh = read(gatherer, at).await?;
+    let again = permit
+        .plan_again(&fresh)
+        .filter(|again| again.steps == plan.steps);
     for name in PARTS {
+        let is_touched = planned.iter().any(|change| change.before.name() == name);
+        if again.is_some() && !is_touched {
+            // Whatever it is now, the same write is asked for.
+            continue;
+        }
         let (was, is) = (part(&plan.before, name), part(&fresh.bucket, name));
         match (was, is) {
             (Ok(was), Ok(is)) if was.same_as(&is) => {}
@@ -199,7 +215,7 @@ pub async fn apply<R: ReadBuckets + WriteBuckets, J: Journal>(
                 });
             }
             // A part that neither time could be read and is not to be changed decides nothing here.
-            (Err(_), Err(_)) if !planned.iter().any(|change| change.before.name() == name) => {}
+            (Err(_), Err(_)) if !is_touched => {}
             // The plan was made without knowing it.
             (Err(_), Ok(is)) => {
                 return Err(RemediateError::ChangedSincePlan {
@@ -216,6 +232,7 @@ pub async fn apply<R: ReadBuckets + WriteBuckets, J: Journal>(
             }
         }
     }
+    let plan = again.as_ref().unwrap_or(plan);
     let permitted = async || {
         permit
             .permit()

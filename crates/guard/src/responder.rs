@@ -105,6 +105,14 @@ pub struct ResponderSettings {
     pub loop_guard: LoopGuard,
 }
 
+impl ResponderSettings {
+    /// The scope by which a resource is closed, if enforcement is on for it.
+    pub fn scope_of(&self, item: &ConfigurationItem) -> Option<&EnforcementScope> {
+        let scope = self.scopes.iter().find(|scope| scope.covers(item));
+        scope.filter(|scope| scope.enabled)
+    }
+}
+
 /// What the responder did before.
 #[derive(Clone, Debug, Default)]
 pub struct Past {
@@ -171,6 +179,12 @@ pub enum Hold {
         /// How often, within the loop guard's time.
         times: u32,
     },
+    /// It is another bucket than the plan was made for each time, or whether enforcement is stopped is
+    /// not known each time. It is tried again.
+    Unsteady {
+        /// Which of both.
+        why: String,
+    },
     /// Somebody took back the last remediation of it.
     TakenBack {
         /// Which.
@@ -196,6 +210,9 @@ impl fmt::Display for Hold {
                 f,
                 "it was closed {times} times and opened again each time; find out who or what opens it"
             ),
+            Hold::Unsteady { why } => {
+                write!(f, "it could not be closed yet, and is tried again: {why}")
+            }
             Hold::TakenBack { id, at } => write!(
                 f,
                 "remediation {id} was taken back at {at}; close it by hand or make an exception for it"
@@ -244,8 +261,7 @@ pub fn respond(
     if assessment.exception.is_some() || sent.iter().all(excepted) {
         return Response::Leave(Leave::Excepted);
     }
-    let scope = settings.scopes.iter().find(|scope| scope.covers(item));
-    let Some(scope) = scope.filter(|scope| scope.enabled) else {
+    let Some(scope) = settings.scope_of(item) else {
         return Response::Leave(Leave::EnforcementOff);
     };
     let plan = plan(bucket, &assessment.verdict, &scope.options);

@@ -9,8 +9,9 @@ use compliance::notice::NoticeKind;
 use guard::error::CallError;
 use guard::operation::Operation;
 use jiff::SignedDuration;
+use policy::bucket::{Grant, Permission};
 use support::watching::{Looks, enforcing};
-use support::{State, private_acl, public_acl, public_policy};
+use support::{State, owner_grant, private_acl, public_acl, public_policy};
 
 fn closed() -> State {
     State {
@@ -146,4 +147,64 @@ async fn the_accounts_block_is_asked_for_again_when_it_could_not_be_read() {
     let waited = looks.next_look().await.unwrap();
     assert!(waited <= SignedDuration::from_secs(10), "{waited:?}");
     assert_eq!(looks.memory.state("b").acl, private_acl());
+}
+
+fn meddle(looks: &Looks, meddler: impl FnMut(Operation, &mut State) + Send + 'static) {
+    *looks.memory.meddler.lock().unwrap() = Some(Box::new(meddler));
+}
+
+/// An ACL is closed whatever the policy says by the time of the write: the same write is asked for.
+#[tokio::test]
+async fn a_policy_that_changes_all_the_time_does_not_keep_an_acl_open() {
+    let looks = opened(closed()).await;
+    let mut times = 0;
+    meddle(&looks, move |operation, state| {
+        if operation == Operation::GetBucketPolicy {
+            times += 1;
+            let policy = public_policy("b", "s3:GetObject").replace("World", &format!("W{times}"));
+            state.policy = Some(policy);
+        }
+    });
+    looks.look().await.unwrap();
+    assert_eq!(looks.memory.state("b").acl, private_acl());
+    assert_eq!(looks.findings()["acl"], "resolved");
+    assert!(looks.told_kinds().contains(&NoticeKind::Closed));
+}
+
+/// What is to be written is not written over something else; and that is told.
+#[tokio::test]
+async fn an_acl_that_changes_all_the_time_is_told_and_tried_again_with_pauses() {
+    let looks = opened(closed()).await;
+    let mut times = 0;
+    meddle(&looks, move |operation, state| {
+        if operation == Operation::GetBucketAcl {
+            times += 1;
+            state.acl = public_acl();
+            if times % 2 == 1 {
+                state.acl.grants.push(Grant {
+                    permission: Permission::ReadAcp,
+                    ..owner_grant()
+                });
+            }
+        }
+    });
+    looks.look().await.unwrap();
+    assert!(looks.told_kinds().is_empty(), "it may be a coincidence");
+    let mut waits = Vec::new();
+    for _ in 0..10 {
+        waits.push(looks.next_look().await.unwrap());
+        assert_eq!(looks.told_kinds(), [NoticeKind::Opened]);
+    }
+    assert_eq!(looks.memory.writes(), 0);
+    assert!(waits[0] > SignedDuration::ZERO, "{waits:?}");
+    assert!(waits[9] >= SignedDuration::from_secs(30), "{waits:?}");
+    let disk = looks.disk();
+    let notice = &disk.notices.values().next().unwrap().document;
+    let reason = notice["reason"].as_str().unwrap();
+    assert!(reason.contains("changes each time"), "{reason}");
+    *looks.memory.meddler.lock().unwrap() = None;
+    looks.next_look().await.unwrap();
+    assert_eq!(looks.memory.state("b").acl, private_acl());
+    assert_eq!(looks.told_kinds(), [NoticeKind::Opened, NoticeKind::Closed]);
+    assert_eq!(looks.until_next_look(), None);
 }

@@ -41,6 +41,9 @@ pub struct State {
     pub ownership: Option<ObjectOwnership>,
 }
 
+/// Changes a bucket after a call.
+pub type Meddler = Box<dyn FnMut(Operation, &mut State) + Send>;
+
 /// The store.
 #[derive(Default)]
 pub struct Memory {
@@ -55,6 +58,8 @@ pub struct Memory {
     pub lies: Mutex<bool>,
     /// What fails at some call, if something does.
     pub power: Mutex<Option<Arc<power::Power>>>,
+    /// Somebody else, who may change a bucket after each call about it.
+    pub meddler: Mutex<Option<Meddler>>,
     /// The further parts of buckets.
     pub parts: Mutex<BTreeMap<(String, BucketPart), Value>>,
     /// The account's own block.
@@ -136,11 +141,11 @@ impl Memory {
         part: impl FnOnce(&State) -> T,
     ) -> Result<T, CallError> {
         self.call(operation, &at.name)?;
-        let buckets = self.buckets.lock().unwrap();
-        buckets
-            .get(&at.name)
-            .map(part)
-            .ok_or(CallError::NoSuchBucket)
+        let mut buckets = self.buckets.lock().unwrap();
+        let state = buckets.get_mut(&at.name).ok_or(CallError::NoSuchBucket)?;
+        let answer = part(state);
+        self.meddle(operation, state);
+        Ok(answer)
     }
 
     fn put(
@@ -154,10 +159,16 @@ impl Memory {
             return Ok(());
         }
         let mut buckets = self.buckets.lock().unwrap();
-        buckets
-            .get_mut(&at.name)
-            .map(change)
-            .ok_or(CallError::NoSuchBucket)
+        let state = buckets.get_mut(&at.name).ok_or(CallError::NoSuchBucket)?;
+        change(state);
+        self.meddle(operation, state);
+        Ok(())
+    }
+
+    fn meddle(&self, operation: Operation, state: &mut State) {
+        if let Some(meddler) = &mut *self.meddler.lock().unwrap() {
+            meddler(operation, state);
+        }
     }
 }
 
