@@ -44,7 +44,7 @@ pub use escalation::{
     Acknowledgement, EscalationStanding, Ladder, LadderStep, NextEscalation, next_escalation,
 };
 pub use html::html;
-pub use kind::{Access, HeldBy, Mechanism, NoticeKind, Severity, WayIn};
+pub use kind::{Access, HeldBy, Mechanism, NoticeKind, Severity, StillOpen, WayIn};
 pub use outcome::Outcome;
 pub use quiet::{QuietHours, Zone};
 pub use retry::RetrySchedule;
@@ -140,6 +140,10 @@ pub struct Notice {
     /// When it will be closed unless somebody objects ([`NoticeKind::GraceBegins`]).
     #[serde(default)]
     pub closes_at: Option<Timestamp>,
+    /// What else is open on the resource when this is over ([`NoticeKind::Closed`],
+    /// [`NoticeKind::Resolved`]): only if there is nothing is it good news.
+    #[serde(default)]
+    pub still_open: Vec<StillOpen>,
     /// Why, in a sentence: a failure, what voids an exception, how somebody resolved it.
     #[serde(default)]
     pub reason: Option<String>,
@@ -191,6 +195,7 @@ impl Notice {
             remediation: None,
             held_by: None,
             closes_at: None,
+            still_open: Vec::new(),
             reason: None,
             recurrence: None,
             escalation: None,
@@ -200,6 +205,11 @@ impl Notice {
             created_at,
             links: Links::default(),
         }
+    }
+
+    /// Whether what it tells of is over and nothing else is open, so that nobody needs to act.
+    pub fn is_good_news(&self) -> bool {
+        self.kind.is_over() && self.still_open.is_empty()
     }
 }
 

@@ -107,7 +107,7 @@ fn a_question_has_the_link_that_confirms_and_no_other_notice_has() {
             links.confirm.is_some(),
             kind == NoticeKind::SubscriptionConfirmation
         );
-        if kind.is_good_news() {
+        if kind.is_over() {
             assert_eq!(links.acknowledge, None);
         }
     }

@@ -4,7 +4,9 @@
 //! - Each rule whose answer differs makes a compliance change.
 //! - Each cause that lets somebody in (ACL, policy, access point), each that could not be decided, and
 //!   each other rule that fails is a finding. A cause that was not there before opens it (again); one
-//!   that is seen to be gone resolves it; one of which that cannot be decided now stands as it was.
+//!   that is gone resolves it.
+//! - A cause that can no longer be decided is neither: what was open counts as open until it is seen
+//!   closed.
 //! - While somebody can get in by a cause, an exposure runs: from the time of the event that opened it,
 //!   where one told, until it is seen closed.
 //!
@@ -25,6 +27,7 @@ use crate::state::{
     EvaluationRecord, EventRecord, Exposure, Finding, FindingState, ResourceRecord, finding_id,
 };
 
+pub(crate) use causes::is_way_in;
 pub use causes::{ACCESS_POINT, ACL, Cause, POLICY, UNDECIDED, causes};
 
 /// What a look found.
@@ -51,6 +54,8 @@ pub struct Seen<'a> {
 /// What follows.
 #[derive(Clone, Debug)]
 pub struct Decision {
+    /// The partition of the resource: `aws`, `aws-cn` …
+    pub partition: String,
     /// Whether the item's content is another one than before.
     pub item_is_new: bool,
     /// What each rule says now; what was said by rules that are not evaluated any more is gone.
@@ -61,6 +66,8 @@ pub struct Decision {
     pub findings: Vec<Finding>,
     /// Ids of findings that opened by this look.
     pub opened: Vec<String>,
+    /// Ids of findings that were open before, and are open in another way or wider now.
+    pub widened: Vec<String>,
     /// Ids of findings that were resolved by this look.
     pub resolved: Vec<String>,
     /// Ids of those of them of which people are told that a remediation closed them.
@@ -84,9 +91,11 @@ impl Decision {
 
 /// Decides.
 pub fn decide(known: Option<&ResourceRecord>, seen: &Seen<'_>) -> Decision {
-    let (evaluations, changes) = evaluate(known, seen);
+    let partition = seen.item.arn.split(':').nth(1).unwrap_or("aws");
+    let (evaluations, changes) = evaluate(known, seen, partition);
     let content_hash = seen.item.content_hash();
     let mut decision = Decision {
+        partition: partition.to_owned(),
         item_is_new: known.is_none_or(|known| known.content_hash != content_hash),
         evaluations,
         changes,
@@ -94,6 +103,7 @@ pub fn decide(known: Option<&ResourceRecord>, seen: &Seen<'_>) -> Decision {
             .map(|known| known.findings.clone())
             .unwrap_or_default(),
         opened: Vec::new(),
+        widened: Vec::new(),
         resolved: Vec::new(),
         told: Vec::new(),
         uncovered: Vec::new(),
@@ -111,11 +121,19 @@ pub fn decide(known: Option<&ResourceRecord>, seen: &Seen<'_>) -> Decision {
     }
     for index in 0..decision.findings.len() {
         let finding = &decision.findings[index];
-        let gone = finding.state.is_present() && !ids.contains(&finding.id);
-        if gone && !causes::may_stand(seen, &finding.cause) {
-            decision.absent(seen, index);
+        if !finding.state.is_present() || ids.contains(&finding.id) {
+            continue;
+        }
+        let classes = decision
+            .running(&finding.id)
+            .map(|it| it.classes.as_slice());
+        match causes::undecided(seen, &finding.cause, classes.unwrap_or_default()) {
+            Some(why) => decision.findings[index].annotation = why,
+            None => decision.absent(seen, index),
         }
     }
+    // Whether the ways in are the same as before is known only now.
+    decision.widen(seen, known);
     decision
 }
 
@@ -137,6 +155,65 @@ impl Decision {
                 None => drop(self.findings.remove(index)),
             }
         }
+    }
+
+    /// The exposure of a finding that has not ended.
+    fn running(&self, finding_id: &str) -> Option<&Exposure> {
+        let mut exposures = self.exposures.iter();
+        exposures.find(|exposure| exposure.finding_id == finding_id && exposure.to.is_none())
+    }
+
+    /// Whoever was told of a way in, or looks after it, was told of what was open then. If it lets in more
+    /// now, or by something else, it is told as if it were new.
+    fn widen(&mut self, seen: &Seen<'_>, known: Option<&ResourceRecord>) {
+        let Some(known) = known else { return };
+        // The fingerprint is of all ways in together: where one came or went, it says nothing of the others.
+        let comparable = !self.findings.iter().any(|finding| {
+            causes::is_way_in(&finding.cause)
+                && finding.cause != UNDECIDED
+                && (self.opened.contains(&finding.id) || self.resolved.contains(&finding.id))
+        });
+        let mut widened = Vec::new();
+        for before in &known.findings {
+            let Some(finding) = self.findings.iter().find(|now| now.id == before.id) else {
+                continue;
+            };
+            let stands = before.state.is_present()
+                && finding.state.is_present()
+                && !matches!(finding.state, FindingState::Excepted { .. })
+                && !matches!(before.state, FindingState::Excepted { .. });
+            if !stands || !causes::is_way_in(&finding.cause) {
+                continue;
+            }
+            let classes = |exposures: &[Exposure]| {
+                exposures
+                    .iter()
+                    .find(|exposure| exposure.finding_id == before.id && exposure.to.is_none())
+                    .map(|exposure| exposure.classes.clone())
+                    .unwrap_or_default()
+            };
+            let old = classes(&known.exposures);
+            let more = classes(&self.exposures)
+                .iter()
+                .any(|class| !old.is_empty() && !old.contains(class));
+            let other = comparable
+                && before.fingerprint.is_some()
+                && seen.fingerprint.is_some()
+                && before.fingerprint.as_deref() != seen.fingerprint;
+            if more || other {
+                widened.push(before.id.clone());
+            }
+        }
+        for finding in &mut self.findings {
+            if widened.contains(&finding.id) {
+                finding.state = FindingState::Open;
+                finding.told_at = None;
+                finding.response = None;
+                finding.escalation_step = 0;
+                finding.escalated_at = None;
+            }
+        }
+        self.widened = widened;
     }
 
     fn present(&mut self, seen: &Seen<'_>, known: Option<&ResourceRecord>, cause: Cause) {
@@ -187,14 +264,6 @@ impl Decision {
                 finding.response = None;
                 finding.escalation_step = 0;
                 finding.escalated_at = None;
-            }
-            // Acknowledged was what was open then. If more is open now, it counts as new.
-            None if !opens
-                && finding.fingerprint.as_deref() != seen.fingerprint
-                && matches!(finding.state, FindingState::Acknowledged { .. }) =>
-            {
-                finding.state = FindingState::Open;
-                finding.told_at = None;
             }
             None => {}
         }
@@ -293,14 +362,39 @@ fn opening_event<'a>(seen: &Seen<'a>, known: Option<&ResourceRecord>) -> Option<
         .or(seen.events.last())
 }
 
+/// A rule's answer as it would go on the bus if it were the first.
+pub(crate) fn first_answer(
+    answer: &EvaluationRecord,
+    key: &ResourceKey,
+    partition: &str,
+) -> ComplianceChange {
+    ComplianceChange {
+        key: key.clone(),
+        partition: partition.to_owned(),
+        rule_name: answer.rule_name.clone(),
+        identifier: answer.identifier.clone(),
+        old: None,
+        new: result(answer, answer.evaluated_at),
+    }
+}
+
+fn result(answer: &EvaluationRecord, ordering: Timestamp) -> EvaluationResult {
+    EvaluationResult {
+        compliance_type: answer.compliance_type,
+        annotation: answer.annotation.clone(),
+        ordering,
+        recorded: answer.evaluated_at,
+    }
+}
+
 /// What each rule says, and which say something else than before.
 fn evaluate(
     known: Option<&ResourceRecord>,
     seen: &Seen<'_>,
+    partition: &str,
 ) -> (Vec<EvaluationRecord>, Vec<ComplianceChange>) {
     let mut evaluations = Vec::new();
     let mut changes = Vec::new();
-    let partition = seen.item.arn.split(':').nth(1).unwrap_or("aws");
     for evaluation in seen.evaluations {
         let old = known
             .map(|known| known.evaluations.as_slice())
@@ -325,19 +419,10 @@ fn evaluate(
         // A resource to which a rule never applied has not changed by that.
         let never = old.is_none() && record.compliance_type == ComplianceType::NotApplicable;
         if !same && !never {
-            let result = |record: &EvaluationRecord, ordering: Timestamp| EvaluationResult {
-                compliance_type: record.compliance_type,
-                annotation: record.annotation.clone(),
-                ordering,
-                recorded: record.evaluated_at,
-            };
             changes.push(ComplianceChange {
-                key: seen.item.key.clone(),
-                partition: partition.to_owned(),
-                rule_name: record.rule_name.clone(),
-                identifier: record.identifier.clone(),
                 old: old.map(|old| result(old, old.evaluated_at)),
                 new: result(&record, seen.item.capture_time),
+                ..first_answer(&record, &seen.item.key, partition)
             });
         }
         evaluations.push(record);

@@ -1,12 +1,14 @@
 //! Sends what the outbox holds: one message to one receiver, again and again until it is taken, or
 //! given up where everybody sees it.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Duration;
 
 use compliance::notice::{Notice, NoticeKind, Subscription, digest, route};
 use compliance::rules::configured::LambdaTarget;
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -14,10 +16,19 @@ use thiserror::Error;
 use crate::account::Reach;
 use crate::clock::Clock;
 use crate::outbox;
-use crate::repository::{Repository, RepositoryError};
+use crate::repository::{FindingFilter, Repository, RepositoryError};
 use crate::state::{Finish, Job, NoticeRecord, SubscriptionState};
+use crate::tell::tell_standing;
 use crate::watch::Guard;
 use crate::work::{Did, backoff, later};
+
+/// How many notices are read from the store at a time.
+const PAGE: u32 = 1000;
+/// How many lines a digest has; the rest is counted.
+const MOST_LINES: usize = 500;
+/// A notice is made before it is committed: how long after the end of a digest one may still come that
+/// belongs into it.
+const LATE: SignedDuration = SignedDuration::from_mins(2);
 
 /// One message on its way to one receiver.
 #[derive(Clone, Debug)]
@@ -131,9 +142,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         );
         match sent {
             Ok(()) => {
-                if let Some(subscription) = job.payload["digest"].as_str() {
-                    self.remember_digest(subscription, job).await;
-                }
+                self.remember_delivered(job, &sending.message).await;
                 Did::Finish(Finish::Done)
             }
             Err(SendError::Passing {
@@ -180,16 +189,20 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
                 event: job.payload["event"].clone(),
             }));
         }
-        let Some(id) = member("subscription").or(member("digest")) else {
+        let Some(id) = member("subscription")
+            .or(member("digest"))
+            .or(member(outbox::STANDING))
+        else {
             return Ok(None);
         };
         let subscriptions = self.subscriptions().await?;
         let Some(subscription) = subscriptions.into_iter().find(|own| own.id == id) else {
             return Ok(None);
         };
-        let notice = match member("notice") {
-            Some(notice) => self.repository.notice(notice).await?.and_then(read),
-            None => self.digest(&subscription, job, now).await?,
+        let notice = match (member("notice"), member(outbox::STANDING)) {
+            (Some(notice), _) => self.repository.notice(notice).await?.and_then(read),
+            (None, Some(_)) => self.open_already(&subscription, job, now).await?,
+            (None, None) => self.digest(&subscription, job, now).await?,
         };
         Ok(notice.map(|notice| Message::Notice {
             subscription: Box::new(subscription),
@@ -204,47 +217,120 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         job: &Job,
         now: Timestamp,
     ) -> Result<Option<Notice>, RepositoryError> {
-        let since = self
+        let last = self
             .repository
             .remembered(&digested(&subscription.id))
             .await?
-            .as_ref()
-            .and_then(|at| at.as_str())
-            .and_then(|at| at.parse().ok())
-            .unwrap_or(Timestamp::MIN);
+            .and_then(|last| serde_json::from_value::<Digested>(last).ok());
+        let told = last.as_ref().map(|last| last.late.clone());
+        let mut since = last.map_or(Timestamp::MIN, |last| {
+            last.until.checked_sub(LATE).unwrap_or(Timestamp::MIN)
+        });
         let until = digest_until(job).unwrap_or(now);
-        let notices: Vec<Notice> = self
-            .repository
-            .notices(since, until, 1000)
-            .await?
-            .into_iter()
-            .filter_map(read)
-            .filter(|notice| {
-                route(
-                    notice,
-                    std::slice::from_ref(subscription),
-                    notice.created_at,
-                )
-                .iter()
-                .any(|delivery| delivery.digest)
-            })
-            .collect();
+        let mut notices = Vec::new();
+        let mut seen = BTreeSet::from_iter(told.unwrap_or_default());
+        let mut more = 0;
+        loop {
+            let page = self.repository.notices(since, until, PAGE).await?;
+            let is_last = page.len() < PAGE as usize;
+            // The next page begins with what has the same time as the last of this one.
+            let next = page.last().map(|last| last.created_at);
+            let mut is_new = false;
+            for record in page {
+                if !seen.insert(record.id.clone()) {
+                    continue;
+                }
+                is_new = true;
+                let Some(notice) = read(record) else { continue };
+                let own = std::slice::from_ref(subscription);
+                let routed = route(&notice, own, notice.created_at);
+                if !routed.iter().any(|delivery| delivery.digest) {
+                    continue;
+                }
+                if notices.len() < MOST_LINES {
+                    notices.push(notice);
+                } else {
+                    more += 1;
+                }
+            }
+            match next {
+                Some(next) if !is_last && is_new => since = next,
+                _ => break,
+            }
+        }
         if notices.is_empty() {
             return Ok(None);
         }
-        Ok(Some(digest(
-            delivery_id(job),
-            subscription,
-            &notices,
-            until,
-        )))
+        let mut digest = digest(delivery_id(job), subscription, &notices, until);
+        if more > 0 {
+            digest.reason = Some(format!(
+                "{} notices since the last digest; the first {MOST_LINES} are listed, \
+                 `portcullis findings list` shows what is open",
+                notices.len() + more
+            ));
+        }
+        Ok(Some(digest))
     }
 
-    async fn remember_digest(&self, subscription: &str, job: &Job) {
+    /// What is open when a subscription begins: it was told to others, or to nobody.
+    async fn open_already(
+        &self,
+        subscription: &Subscription,
+        job: &Job,
+        now: Timestamp,
+    ) -> Result<Option<Notice>, RepositoryError> {
+        let open = FindingFilter {
+            states: vec!["open".to_owned(), "acknowledged".to_owned()],
+            limit: PAGE,
+            ..FindingFilter::default()
+        };
+        let mut notices = Vec::new();
+        for finding in self.repository.findings(&open).await? {
+            if !finding.topics.contains(&subscription.topic) {
+                continue;
+            }
+            let exposures = self.repository.exposures(&finding.id).await?;
+            let label = self.accounts.get(&finding.key.account);
+            let label = label.map(|account| account.label.as_str());
+            let notice = tell_standing(&finding, &exposures, label, now);
+            if subscription.confirmed && subscription.filter.admits(&notice) {
+                notices.push(notice);
+            }
+        }
+        if notices.is_empty() {
+            return Ok(None);
+        }
+        let count = notices.len();
+        notices.truncate(MOST_LINES);
+        let mut standing = digest(delivery_id(job), subscription, &notices, now);
+        standing.reason = Some(match count {
+            1 => "you are told from now on; one finding is open already".to_owned(),
+            many => format!(
+                "you are told from now on; {many} findings are open already, \
+                 `portcullis findings list` shows all"
+            ),
+        });
+        Ok(Some(standing))
+    }
+
+    /// Remembers up to where a digest went, with what it held of the time in which others may follow.
+    async fn remember_delivered(&self, job: &Job, message: &Message) {
+        let (Some(subscription), Message::Notice { notice, .. }) =
+            (job.payload["digest"].as_str(), message)
+        else {
+            return;
+        };
         let until = digest_until(job).unwrap_or(job.due_at);
+        let edge = until.checked_sub(LATE).unwrap_or(Timestamp::MIN);
+        let late = notice.digest.iter();
+        let late = late
+            .filter(|line| line.created_at >= edge)
+            .map(|line| line.notice_id.clone())
+            .collect();
+        let last = Digested { until, late };
         let remembered = self
             .repository
-            .remember(&digested(subscription), &json!(until.to_string()))
+            .remember(&digested(subscription), &json!(last))
             .await;
         if let Err(error) = remembered {
             // The next digest repeats these lines, which is better than to lose them.
@@ -344,6 +430,14 @@ fn read(record: NoticeRecord) -> Option<Notice> {
             None
         }
     }
+}
+
+/// Up to where a subscription's last digest went.
+#[derive(Serialize, Deserialize)]
+struct Digested {
+    until: Timestamp,
+    /// Ids of the notices in it that were made shortly before.
+    late: Vec<String>,
 }
 
 fn digested(subscription: &str) -> String {

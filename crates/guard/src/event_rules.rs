@@ -13,7 +13,7 @@ use compliance::pattern::{EventPattern, RuleSet};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::decide::Decision;
+use crate::decide::{Decision, first_answer};
 use crate::state::{BusEvent, JobKind, NewJob, Route};
 
 /// One event rule.
@@ -169,10 +169,53 @@ impl EventRules {
                 });
             }
         }
+        self.mark_standing(decision, version);
         // The same target by several rules, or by both shapes of a rule that matches both.
         raised.jobs.sort_by(|a, b| a.key.cmp(&b.key));
         raised.jobs.dedup_by(|a, b| a.key == b.key);
         raised
+    }
+}
+
+impl EventRules {
+    /// Marks findings that go nowhere yet by what the rules say of how things stand: rules may have come
+    /// since something opened.
+    fn mark_standing(&self, decision: &mut Decision, version: i64) {
+        for index in 0..decision.findings.len() {
+            let finding = &decision.findings[index];
+            if !finding.state.is_present() || (finding.respond && !finding.topics.is_empty()) {
+                continue;
+            }
+            let key = finding.key.clone();
+            let standing: Vec<ComplianceChange> = decision
+                .evaluations
+                .iter()
+                .filter(|answer| finding.rule_names.contains(&answer.rule_name))
+                .map(|answer| first_answer(answer, &key, &decision.partition))
+                .collect();
+            for change in &standing {
+                for write in [
+                    ComplianceChange::notification,
+                    ComplianceChange::put_evaluations,
+                ] {
+                    let event = write(change, &event_id(change, version, "standing"));
+                    for own in self.own_targets(&event) {
+                        mark(&mut decision.findings[index..=index], change, own);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The responder and the topics of the rules that match an event.
+    fn own_targets(&self, event: &serde_json::Value) -> Vec<&RuleTarget> {
+        self.matcher
+            .matching_value(event)
+            .into_iter()
+            .filter_map(|index| self.rules.get(*index))
+            .flat_map(|rule| &rule.targets)
+            .filter(|target| !matches!(target, RuleTarget::Target(_)))
+            .collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use compliance::notice::{Delivery, Notice, Subscription, digest_dedupe_key, route};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::account::Reach;
@@ -12,6 +12,9 @@ use crate::repository::{Repository, RepositoryError};
 use crate::state::{Finding, FindingState, JobKind, NewJob, NoticeRecord, SubscriptionState};
 use crate::tell::document;
 use crate::watch::Guard;
+
+/// A look that was begun before a subscription was confirmed is over after this.
+const SETTLED: SignedDuration = SignedDuration::from_secs(20);
 
 /// Notices as the store keeps them.
 pub fn notices(notices: &[Notice]) -> Vec<NoticeRecord> {
@@ -86,6 +89,21 @@ fn job(notice: &Notice, delivery: &Delivery) -> NewJob {
         key: format!("deliver {}", delivery.dedupe_key),
         payload: json!({"notice": notice.id, "subscription": subscription}),
         due_at: delivery.due,
+    }
+}
+
+/// In the payload of a delivery: the subscription that is told what is open when it begins.
+pub(crate) const STANDING: &str = "standing";
+
+/// The work that tells a subscription what is open when it begins: a little later, when the looks that
+/// did not know of it yet have ended.
+pub(crate) fn standing_findings(subscription: &Subscription, now: Timestamp) -> NewJob {
+    let due_at = now.checked_add(SETTLED).unwrap_or(now);
+    NewJob {
+        kind: JobKind::Deliver,
+        key: format!("deliver {}/{STANDING}", subscription.id),
+        payload: json!({STANDING: subscription.id}),
+        due_at,
     }
 }
 

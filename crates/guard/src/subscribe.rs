@@ -7,6 +7,7 @@
 
 use compliance::notice::{Notice, NoticeKind, Subscription};
 use jiff::Timestamp;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::outbox;
@@ -75,6 +76,28 @@ pub async fn ask_to_confirm<P: Repository>(
     Ok(asked)
 }
 
+/// Tells every subscription that is new, or has a new address, what is open already: to be called when the
+/// guard starts. One that is still to be confirmed is told when it is ([`confirm`]).
+pub async fn tell_new_ones<P: Repository>(
+    repository: &P,
+    configured: &[Subscription],
+    now: Timestamp,
+) -> Result<(), RepositoryError> {
+    for subscription in configured.iter().filter(|own| own.confirmed) {
+        let key = format!("told what is open: {}", subscription.id);
+        let endpoint = json!(subscription.endpoint.digest());
+        if repository.remembered(&key).await?.as_ref() == Some(&endpoint) {
+            continue;
+        }
+        let jobs = [outbox::standing_findings(subscription, now)];
+        repository
+            .update_findings(&[], &[], &jobs, None, now)
+            .await?;
+        repository.remember(&key, &endpoint).await?;
+    }
+    Ok(())
+}
+
 /// Notes that the receiver of a subscription wants it. To say it twice is to say it once.
 pub async fn confirm<P: Repository>(
     repository: &P,
@@ -85,6 +108,11 @@ pub async fn confirm<P: Repository>(
     if own.confirmed_at.is_some() && own.unsubscribed_at.is_none() && own.disabled.is_none() {
         return Ok(());
     }
+    // First, so that it is not lost: whoever is not confirmed when it is due gets nothing.
+    let jobs = [outbox::standing_findings(subscription, now)];
+    repository
+        .update_findings(&[], &[], &jobs, None, now)
+        .await?;
     repository
         .put_subscription(&SubscriptionState {
             confirmed_at: Some(now),

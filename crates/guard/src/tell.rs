@@ -7,14 +7,14 @@
 use compliance::assessment::Assessment;
 use compliance::item::ConfigurationItem;
 use compliance::notice::{
-    Escalation, Exposure as ToldExposure, HeldBy, Mechanism, Notice, NoticeKind, Recurrence,
-    Remediation, RemediationState, Severity, WhoDidIt,
+    Access, Escalation, Exposure as ToldExposure, HeldBy, Mechanism, Notice, NoticeKind,
+    Recurrence, Remediation, RemediationState, Severity, StillOpen, WayIn, WhoDidIt,
 };
 use jiff::Timestamp;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::decide::{ACCESS_POINT, ACL, Decision, POLICY, UNDECIDED};
+use crate::decide::{ACCESS_POINT, ACL, Decision, POLICY, UNDECIDED, is_way_in};
 use crate::responder::{Hold, Leave, Response};
 use crate::state::{BusEvent, EventRecord, Exposure, Finding, FindingState};
 
@@ -52,6 +52,7 @@ pub fn tell(decision: &mut Decision, response: &Response, subject: &Subject<'_>)
     let mut notices = Vec::new();
     let exposures = decision.exposures.clone();
     let open = !decision.is_closed();
+    let present = present(decision);
     let about_to_close = |cause: &str| match response {
         Response::Act(plan) => closes(plan, cause),
         _ => false,
@@ -62,7 +63,14 @@ pub fn tell(decision: &mut Decision, response: &Response, subject: &Subject<'_>)
             // That it can be decided again is said by what tells that it is open.
             let open = finding.cause == UNDECIDED && open;
             if ended_now && !open && !decision.told.contains(&finding.id) {
-                notices.extend(resolved(finding, &exposures, subject));
+                let evaluated = decision
+                    .evaluations
+                    .iter()
+                    .any(|answer| answer.rule_name == finding.cause);
+                notices.extend(
+                    resolved(finding, evaluated, &exposures, subject)
+                        .map(|notice| still_open(notice, &present)),
+                );
             }
             continue;
         }
@@ -96,6 +104,13 @@ pub fn tell(decision: &mut Decision, response: &Response, subject: &Subject<'_>)
                     notice.reason.get_or_insert_with(|| why.to_string());
                     finding.response = Some(why.to_string());
                 }
+            }
+            if decision.widened.contains(&finding.id) {
+                let before = "It was open before; what it lets in has changed.";
+                notice.reason = Some(match notice.reason {
+                    Some(reason) => format!("{before} {reason}"),
+                    None => before.to_owned(),
+                });
             }
             finding.told_at = Some(subject.now);
             notices.push(notice);
@@ -134,6 +149,39 @@ fn ended(
     }
 }
 
+/// The ways in that are present, by finding.
+fn present(decision: &Decision) -> Vec<(String, StillOpen)> {
+    decision
+        .findings
+        .iter()
+        .filter(|finding| {
+            finding.state.is_present() && !matches!(finding.state, FindingState::Excepted { .. })
+        })
+        .filter_map(|finding| {
+            let open = match finding.cause.as_str() {
+                ACL => StillOpen::Acl,
+                POLICY => StillOpen::Policy,
+                ACCESS_POINT => StillOpen::AccessPoint,
+                UNDECIDED => StillOpen::Undecided,
+                _ => return None,
+            };
+            Some((finding.id.clone(), open))
+        })
+        .collect()
+}
+
+/// Says what else is open on the same resource: whoever reads that one cause is over must not take the
+/// bucket for closed.
+fn still_open(notice: Notice, present: &[(String, StillOpen)]) -> Notice {
+    let others = present
+        .iter()
+        .filter(|(id, _)| notice.finding_id.as_ref() != Some(id));
+    Notice {
+        still_open: others.map(|(_, open)| *open).collect(),
+        ..notice
+    }
+}
+
 /// Notices after a remediation that was verified: one for each finding that it resolved.
 pub fn tell_closed(
     decision: &mut Decision,
@@ -152,6 +200,7 @@ pub fn tell_closed(
         .map(|finding| finding.id.clone())
         .collect();
     decision.told.clone_from(&told);
+    let present = present(decision);
     decision
         .findings
         .iter_mut()
@@ -167,7 +216,7 @@ pub fn tell_closed(
             );
             notice.remediation = Some(told_remediation(remediated));
             finding.told_at = Some(subject.now);
-            notice
+            still_open(notice, &present)
         })
         .collect()
 }
@@ -212,6 +261,31 @@ pub fn tell_escalated(
     notice
 }
 
+/// What is told of a finding to somebody who begins to listen: one line of a list.
+pub fn tell_standing(
+    finding: &Finding,
+    exposures: &[Exposure],
+    account_label: Option<&str>,
+    now: Timestamp,
+) -> Notice {
+    let exposure = exposures.iter().max_by_key(|exposure| exposure.detected_at);
+    let mut notice = summary(NoticeKind::Opened, finding, exposures, account_label, now);
+    if let Some(via) = mechanism(finding) {
+        let classes = exposure.map(|exposure| exposure.classes.as_slice());
+        notice.mechanisms = classes
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|class| match class.as_str() {
+                "read" => Some(Access::Read),
+                "write" => Some(Access::Write),
+                _ => None,
+            })
+            .map(|access| WayIn { via, access })
+            .collect();
+    }
+    notice
+}
+
 fn told_remediation(remediated: &Remediated<'_>) -> Remediation {
     Remediation {
         id: remediated.id.to_owned(),
@@ -224,16 +298,23 @@ fn told_remediation(remediated: &Remediated<'_>) -> Remediation {
     }
 }
 
-fn resolved(finding: &Finding, exposures: &[Exposure], subject: &Subject<'_>) -> Option<Notice> {
+fn resolved(
+    finding: &Finding,
+    evaluated: bool,
+    exposures: &[Exposure],
+    subject: &Subject<'_>,
+) -> Option<Notice> {
     // Who was not told that it was open need not be told that it is not.
     finding.told_at?;
     let mut notice = about(NoticeKind::Resolved, finding, exposures, subject);
     notice.reason = Some(match &finding.resolved_by {
-        _ if finding.cause == UNDECIDED && !subject.item.status.is_deleted() => {
+        _ if subject.item.status.is_deleted() => "The resource was deleted.".to_owned(),
+        _ if finding.cause == UNDECIDED => {
             "It could be decided again: nobody is let in.".to_owned()
         }
+        _ if !is_way_in(&finding.cause) && evaluated => "The rule is met.".to_owned(),
+        _ if !is_way_in(&finding.cause) => "The rule is not evaluated any more.".to_owned(),
         Some(by) => format!("It was closed by {by}."),
-        None if subject.item.status.is_deleted() => "The resource was deleted.".to_owned(),
         None => "It is closed; no event told by whom.".to_owned(),
     });
     Some(notice)
@@ -263,6 +344,41 @@ fn closes(plan: &compliance::remediation::RemediationPlan, cause: &str) -> bool 
     }
 }
 
+fn mechanism(finding: &Finding) -> Option<Mechanism> {
+    match finding.cause.as_str() {
+        ACL => Some(Mechanism::Acl),
+        POLICY => Some(Mechanism::Policy),
+        ACCESS_POINT => Some(Mechanism::AccessPoint),
+        _ => None,
+    }
+}
+
+/// What a notice says of a finding by what is kept of it.
+fn summary(
+    kind: NoticeKind,
+    finding: &Finding,
+    exposures: &[Exposure],
+    account_label: Option<&str>,
+    now: Timestamp,
+) -> Notice {
+    let mut notice = Notice::new(notice_id(finding, kind, now), kind, now);
+    notice.topics.clone_from(&finding.topics);
+    notice.finding_id = Some(finding.id.clone());
+    notice.occurrence = u64::from(finding.occurrences);
+    notice.key = Some(finding.key.clone());
+    notice.account_label = account_label.map(str::to_owned);
+    notice.severity = severity(finding, exposures);
+    notice.rule_names.clone_from(&finding.rule_names);
+    if finding.cause == UNDECIDED {
+        // No rule says that it is wrong; it may be.
+        notice.reason = Some(finding.annotation.clone());
+    } else {
+        notice.annotation = Some(finding.annotation.clone());
+    }
+    notice.witness.clone_from(&finding.witness);
+    notice
+}
+
 fn about(
     kind: NoticeKind,
     finding: &Finding,
@@ -273,28 +389,8 @@ fn about(
         .iter()
         .filter(|exposure| exposure.finding_id == finding.id)
         .max_by_key(|exposure| exposure.detected_at);
-    let mut notice = Notice::new(notice_id(finding, kind, subject.now), kind, subject.now);
-    notice.topics.clone_from(&finding.topics);
-    notice.finding_id = Some(finding.id.clone());
-    notice.occurrence = u64::from(finding.occurrences);
-    notice.key = Some(finding.key.clone());
-    notice.account_label = subject.account_label.map(str::to_owned);
-    notice.severity = severity(finding, exposure);
-    notice.rule_names.clone_from(&finding.rule_names);
-    if finding.cause == UNDECIDED {
-        // No rule says that it is wrong; it may be.
-        notice.reason = Some(finding.annotation.clone());
-    } else {
-        notice.annotation = Some(finding.annotation.clone());
-    }
-    notice.witness.clone_from(&finding.witness);
-    let mechanism = match finding.cause.as_str() {
-        ACL => Some(Mechanism::Acl),
-        POLICY => Some(Mechanism::Policy),
-        ACCESS_POINT => Some(Mechanism::AccessPoint),
-        _ => None,
-    };
-    if let (Some(assessment), Some(mechanism)) = (subject.assessment, mechanism) {
+    let mut notice = summary(kind, finding, exposures, subject.account_label, subject.now);
+    if let (Some(assessment), Some(mechanism)) = (subject.assessment, mechanism(finding)) {
         notice = notice.with_evidence(assessment, Some(mechanism), subject.endpoint);
     }
     notice.event = who_did_it(exposure, subject.events);
@@ -324,12 +420,24 @@ fn notice_id(finding: &Finding, kind: NoticeKind, now: Timestamp) -> String {
         .collect()
 }
 
-fn severity(finding: &Finding, exposure: Option<&Exposure>) -> Severity {
-    let write = exposure.is_some_and(|exposure| exposure.classes.iter().any(|c| c == "write"));
+fn severity(finding: &Finding, exposures: &[Exposure]) -> Severity {
+    let of = |exposure: &Exposure| match exposure.classes.iter().any(|class| class == "write") {
+        true => Severity::Critical,
+        false => Severity::High,
+    };
+    let own = exposures
+        .iter()
+        .filter(|exposure| exposure.finding_id == finding.id)
+        .max_by_key(|exposure| exposure.detected_at);
     match finding.cause.as_str() {
-        ACL | POLICY | ACCESS_POINT if write => Severity::Critical,
-        ACL | POLICY | ACCESS_POINT => Severity::High,
-        UNDECIDED => Severity::Medium,
+        ACL | POLICY | ACCESS_POINT => own.map_or(Severity::High, of),
+        // Where somebody could get in, not to know is as bad.
+        UNDECIDED => exposures
+            .iter()
+            .filter(|exposure| exposure.to.is_none())
+            .map(of)
+            .max()
+            .unwrap_or(Severity::Medium),
         _ => Severity::Low,
     }
 }

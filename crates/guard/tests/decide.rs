@@ -11,7 +11,7 @@ use compliance::assessment::Assessment;
 use compliance::fingerprint;
 use compliance::item::bucket::{Taken, item};
 use compliance::item::{ConfigurationItem, ResourceKey};
-use compliance::notice::{Notice, NoticeKind};
+use compliance::notice::{self, Notice, NoticeKind, Severity, StillOpen};
 use compliance::pattern::EventPattern;
 use compliance::remediation::{AclRemedy, RemediationOptions};
 use compliance::rules::{self, RuleEvaluation};
@@ -588,6 +588,104 @@ fn what_cannot_be_read_any_more_is_not_called_closed() {
     );
     assert_eq!(closed.told(), [NoticeKind::Resolved, NoticeKind::Resolved]);
     assert_eq!(closed.decision.exposures[0].to, Some(at(4)));
+}
+
+#[test]
+fn what_was_open_and_cannot_be_read_any_more_is_not_told_as_closed() {
+    let mut watched = Watched::new();
+    watched.policy = Some(public_policy("b", "s3:PutObject"));
+    watched.look(at(0), &[]);
+    // Whoever opened it takes the right to read it away.
+    watched.policy_unread = true;
+    let hidden = watched.look(at(1), &[event("e", "PutBucketPolicy", at(1))]);
+    assert_eq!(hidden.states(), [("policy", "open"), ("undecided", "open")]);
+    assert_eq!(hidden.decision.resolved, [] as [String; 0]);
+    assert_eq!(hidden.decision.exposures[0].to, None);
+    let finding = &hidden.decision.findings[0];
+    assert!(
+        finding.annotation.contains("s3:GetBucketPolicy"),
+        "{}",
+        finding.annotation
+    );
+    assert_eq!(hidden.told(), [NoticeKind::Opened]);
+    assert_eq!(
+        hidden.notices[0].severity,
+        Severity::Critical,
+        "as what may still be open"
+    );
+    assert!(watched.look(at(2), &[]).notices.is_empty());
+    // It is read again, and gone.
+    watched.policy_unread = false;
+    watched.policy = None;
+    let closed = watched.look(at(3), &[]);
+    assert_eq!(
+        closed.states(),
+        [("policy", "resolved"), ("undecided", "resolved")]
+    );
+    assert_eq!(closed.told(), [NoticeKind::Resolved, NoticeKind::Resolved]);
+    assert!(closed.notices.iter().all(Notice::is_good_news));
+    assert_eq!(closed.decision.exposures[0].to, Some(at(3)));
+}
+
+#[test]
+fn one_way_in_that_is_closed_is_no_good_news_while_another_is_open() {
+    let mut watched = Watched::new();
+    watched.acl = public_acl();
+    watched.policy = Some(public_policy("b", "s3:GetObject"));
+    watched.look(at(0), &[]);
+    watched.acl = private_acl();
+    let half = watched.look(at(1), &[]);
+    assert_eq!(half.told(), [NoticeKind::Resolved]);
+    let notice = &half.notices[0];
+    assert_eq!(notice.still_open, [StillOpen::Policy]);
+    assert!(!notice.is_good_news());
+    let subject = notice::mail_subject(notice);
+    assert!(subject.contains("STILL PUBLIC by policy"), "{subject}");
+    let text = notice::text(notice);
+    assert!(
+        text.contains("STILL open to the public through the bucket policy"),
+        "{text}"
+    );
+    assert!(!text.contains("complies again"), "{text}");
+}
+
+#[test]
+fn what_is_open_wider_than_people_were_told_is_told_again() {
+    let mut watched = Watched::new();
+    watched.policy = Some(public_policy("b", "s3:GetObject"));
+    let first = watched.look(at(0), &[]);
+    assert_eq!(first.notices[0].severity, Severity::High);
+    let known = watched.known.as_mut().unwrap();
+    known.findings[0].escalation_step = 2;
+    watched.policy = Some(public_policy("b", "s3:*"));
+    let wider = watched.look(at(1), &[]);
+    assert_eq!(wider.told(), [NoticeKind::Opened]);
+    assert_eq!(wider.notices[0].severity, Severity::Critical);
+    let reason = wider.notices[0].reason.clone().unwrap();
+    assert!(reason.contains("has changed"), "{reason}");
+    assert_eq!(wider.decision.findings[0].escalation_step, 0);
+    assert!(watched.look(at(2), &[]).notices.is_empty());
+    // Another way in opens: that is told, and the first is as it was.
+    watched.acl = public_acl();
+    let more = watched.look(at(3), &[]);
+    assert_eq!(more.told(), [NoticeKind::Opened]);
+    assert_eq!(more.decision.widened, [] as [String; 0]);
+}
+
+#[test]
+fn rules_of_now_say_where_what_is_open_already_goes() {
+    let mut watched = Watched::enforced(SignedDuration::ZERO);
+    let rules = std::mem::replace(&mut watched.event_rules, EventRules::new(Vec::new()));
+    watched.acl = public_acl();
+    let unheard = watched.look(at(0), &[]);
+    assert!(unheard.notices.is_empty(), "no rule tells anybody");
+    assert!(matches!(unheard.response, Response::Leave(_)));
+    watched.event_rules = rules;
+    let heard = watched.look(at(1), &[]);
+    assert_eq!(heard.events, 0, "nothing has changed");
+    assert!(heard.decision.findings[0].respond);
+    assert_eq!(heard.decision.findings[0].topics, ["default"]);
+    assert!(matches!(heard.response, Response::Act(_)));
 }
 
 #[test]

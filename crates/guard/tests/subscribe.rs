@@ -101,6 +101,8 @@ fn waiting(repository: &MemoryRepository) -> Vec<(NoticeKind, String)> {
     let disk = repository.disk.borrow();
     disk.jobs
         .values()
+        // What is open already is told when it is looked up.
+        .filter(|row| !row.job.payload["notice"].is_null())
         .map(|row| {
             let notice = &disk.notices[row.job.payload["notice"].as_str().unwrap()];
             let notice: Notice = serde_json::from_value(notice.document.clone()).unwrap();

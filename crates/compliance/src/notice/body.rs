@@ -171,7 +171,7 @@ fn facts(notice: &Notice) -> Vec<(&'static str, String)> {
     } else {
         fact("Account", words::account(notice));
     }
-    if notice.kind != NoticeKind::Digest && !notice.kind.is_good_news() {
+    if notice.kind != NoticeKind::Digest && !notice.is_good_news() {
         fact("Severity", Some(notice.severity.as_str().to_owned()));
     }
     fact("Rules", Some(notice.rule_names.join(", ")));
@@ -187,7 +187,7 @@ fn facts(notice: &Notice) -> Vec<(&'static str, String)> {
             format!("{access} through {}", words::mechanism(way.via))
         })
         .collect();
-    let open = if notice.kind.is_good_news() {
+    let open = if notice.kind.is_over() {
         "Was open"
     } else {
         "Open"
@@ -221,7 +221,7 @@ fn facts(notice: &Notice) -> Vec<(&'static str, String)> {
             who.push_str(&format!(" from {address}"));
         }
         // The event is the one that opened it, also where it is closed by now.
-        let done = if notice.kind.is_good_news() {
+        let done = if notice.kind.is_over() {
             "Opened by"
         } else {
             "Done by"
@@ -271,7 +271,7 @@ fn links(notice: &Notice) -> Vec<(&'static str, String)> {
     if notice.kind == NoticeKind::SubscriptionConfirmation {
         all.extend(links.confirm.clone().map(|link| ("Confirm", link)));
     } else {
-        if !notice.kind.is_good_news() {
+        if !notice.is_good_news() {
             all.extend(links.acknowledge.clone().map(|link| ("Acknowledge", link)));
         }
         all.extend(links.console.clone().map(|link| ("In the console", link)));

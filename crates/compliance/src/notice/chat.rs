@@ -99,7 +99,7 @@ fn facts(notice: &Notice) -> Vec<(&'static str, String)> {
     }
     fact("Annotation", notice.annotation.clone());
     let by = notice.event.as_ref().and_then(|event| event.actor.clone());
-    let done = if notice.kind.is_good_news() {
+    let done = if notice.kind.is_over() {
         "Opened by"
     } else {
         "Done by"
@@ -141,7 +141,7 @@ fn codes(notice: &Notice) -> Vec<(&'static str, String)> {
 
 fn links(notice: &Notice) -> Vec<(&'static str, String)> {
     let mut links = Vec::new();
-    if !notice.kind.is_good_news() {
+    if !notice.is_good_news() {
         links.extend(
             notice
                 .links

@@ -98,7 +98,7 @@ pub fn html(notice: &Notice) -> String {
 
 fn look(notice: &Notice) -> &'static str {
     match notice.kind {
-        kind if kind.is_good_news() => "closed",
+        _ if notice.is_good_news() => "closed",
         kind if kind.is_about_subscription() => "plain",
         NoticeKind::Digest => "plain",
         _ if notice.severity >= Severity::High => "open",

@@ -106,8 +106,8 @@ impl NoticeKind {
         )
     }
 
-    /// Whether what it tells of is over, so that nobody needs to act.
-    pub fn is_good_news(self) -> bool {
+    /// Whether what it tells of is over.
+    pub fn is_over(self) -> bool {
         matches!(self, NoticeKind::Closed | NoticeKind::Resolved)
     }
 }
@@ -163,6 +163,20 @@ pub enum Mechanism {
     Policy,
     /// An access point.
     AccessPoint,
+}
+
+/// What else is open, or not known to be closed, when one cause is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StillOpen {
+    /// The ACL.
+    Acl,
+    /// The bucket policy.
+    Policy,
+    /// An access point.
+    AccessPoint,
+    /// Something that could not be decided.
+    Undecided,
 }
 
 /// For what a bucket is open.

@@ -67,7 +67,7 @@ impl LinkMaker {
             ));
         }
         if let Some(finding_id) = &notice.finding_id
-            && !notice.kind.is_good_news()
+            && !notice.kind.is_over()
         {
             let token = token(
                 Purpose::Acknowledge { finding_id },

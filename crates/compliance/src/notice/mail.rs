@@ -71,7 +71,7 @@ pub fn mail(notice: &Notice, envelope: &Envelope<'_>) -> Mail {
             ));
         }
     }
-    if notice.severity >= super::Severity::High && !notice.kind.is_good_news() {
+    if notice.severity >= super::Severity::High && !notice.is_good_news() {
         headers.push(("Importance", "high".to_owned()));
     }
     Mail {

@@ -135,6 +135,17 @@ fn public(notice: &Notice) -> String {
 fn meaning(notice: &Notice) -> String {
     match notice.kind {
         NoticeKind::Opened => public(notice),
+        NoticeKind::Closed | NoticeKind::Resolved if !notice.still_open.is_empty() => {
+            let by: Vec<&str> = words::mechanisms(notice)
+                .into_iter()
+                .map(words::mechanism_briefly)
+                .collect();
+            let over = match by.as_slice() {
+                [] => "One cause is over".to_owned(),
+                by => format!("{} closed", by.join("+")),
+            };
+            format!("{over}, {}", words::still_open_briefly(notice))
+        }
         NoticeKind::Closed => "Closed and verified".to_owned(),
         NoticeKind::RemediationFailed => "NOT closed, remediation failed".to_owned(),
         NoticeKind::RemediationHeld => {

@@ -49,6 +49,7 @@ pub fn webhook(notice: &Notice) -> Value {
         "remediation": notice.remediation,
         "held_by": notice.held_by,
         "closes_at": notice.closes_at,
+        "still_open": notice.still_open,
         "reason": notice.reason,
         "recurrence": notice.recurrence,
         "escalation": notice.escalation.as_ref().map(|step| json!({

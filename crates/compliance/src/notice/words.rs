@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Access, HeldBy, Mechanism, Notice, NoticeKind, Recurrence};
+use super::{Access, HeldBy, Mechanism, Notice, NoticeKind, Recurrence, StillOpen};
 
 /// `2026-01-01 00:00:00 UTC`
 pub(super) fn moment(at: Timestamp) -> String {
@@ -73,6 +73,55 @@ pub(super) fn mechanism_briefly(mechanism: Mechanism) -> &'static str {
         Mechanism::Acl => "ACL",
         Mechanism::Policy => "policy",
         Mechanism::AccessPoint => "access point",
+    }
+}
+
+/// What else is open, as a mechanism; `None`: it is not decided.
+fn way(open: StillOpen) -> Option<Mechanism> {
+    match open {
+        StillOpen::Acl => Some(Mechanism::Acl),
+        StillOpen::Policy => Some(Mechanism::Policy),
+        StillOpen::AccessPoint => Some(Mechanism::AccessPoint),
+        StillOpen::Undecided => None,
+    }
+}
+
+/// `STILL PUBLIC by policy`, `NOT known to be closed`
+pub(super) fn still_open_briefly(notice: &Notice) -> String {
+    let ways: Vec<&str> = notice
+        .still_open
+        .iter()
+        .filter_map(|open| way(*open))
+        .map(mechanism_briefly)
+        .collect();
+    match ways.as_slice() {
+        [] => "NOT known to be closed".to_owned(),
+        ways => format!("STILL PUBLIC by {}", ways.join("+")),
+    }
+}
+
+/// The same as a sentence, with a space before it; nothing if nothing is open.
+fn still_open(notice: &Notice) -> String {
+    if notice.still_open.is_empty() {
+        return String::new();
+    }
+    let ways: Vec<&str> = notice
+        .still_open
+        .iter()
+        .filter_map(|open| way(*open))
+        .map(mechanism)
+        .collect();
+    let undecided = notice.still_open.contains(&StillOpen::Undecided);
+    match (ways.as_slice(), undecided) {
+        ([], _) => " Whether it is closed altogether is NOT decided.".to_owned(),
+        (ways, false) => format!(
+            " It is STILL open to the public through {}.",
+            ways.join(" and ")
+        ),
+        (ways, true) => format!(
+            " It is STILL open to the public through {}, and not everything is decided.",
+            ways.join(" and ")
+        ),
     }
 }
 
@@ -175,11 +224,16 @@ pub(super) fn headline(notice: &Notice) -> String {
         },
         NoticeKind::Closed => match access(notice) {
             Some(access) => format!(
-                "{what} was open to the public for {access}{}. It was closed, read back and verified.{}",
+                "{what} was open to the public for {access}{}. That was closed, read back and verified.{}{}",
                 through(),
+                still_open(notice),
                 because()
             ),
-            None => format!("{what} was closed, read back and verified.{}", because()),
+            None => format!(
+                "{what} was closed, read back and verified.{}{}",
+                still_open(notice),
+                because()
+            ),
         },
         NoticeKind::Resolved if notice.finding_id.is_none() => {
             match notice.key.as_ref().map(|key| key.resource_type.as_str()) {
@@ -192,6 +246,17 @@ pub(super) fn headline(notice: &Notice) -> String {
                 }
                 _ => format!("{what} is watched again.{}", because()),
             }
+        }
+        NoticeKind::Resolved if !notice.still_open.is_empty() => {
+            let over = match through().as_str() {
+                "" => "as it was".to_owned(),
+                ways => format!("open{ways}"),
+            };
+            format!(
+                "{what} is no longer {over}.{}{}",
+                still_open(notice),
+                because()
+            )
         }
         NoticeKind::Resolved => format!("{what} complies again.{}", because()),
         NoticeKind::RemediationFailed => {
@@ -282,9 +347,10 @@ pub(super) fn headline(notice: &Notice) -> String {
             "History or a snapshot could not be delivered to its bucket.{}",
             because()
         ),
-        NoticeKind::Digest => match notice.digest.len() {
-            1 => "One notice since the last digest.".to_owned(),
-            many => format!("{many} notices since the last digest."),
+        NoticeKind::Digest => match (&notice.reason, notice.digest.len()) {
+            (Some(reason), _) => sentence(reason),
+            (None, 1) => "One notice since the last digest.".to_owned(),
+            (None, many) => format!("{many} notices since the last digest."),
         },
         NoticeKind::Test => format!(
             "This is a test: notices of {} arrive here.{}",

@@ -26,6 +26,15 @@ pub const UNDECIDED: &str = "undecided";
 /// The answer of one mechanism.
 type Part = fn(&Access) -> &Answer;
 
+/// The ways in: the cause, its subject in Config's annotations, and its answer.
+const MECHANISMS: [(&str, &str, Part); 3] = [
+    (ACL, "S3 bucket ACL", |access| &access.acl),
+    (POLICY, "S3 bucket policy", |access| &access.policy),
+    (ACCESS_POINT, "S3 bucket's access point", |access| {
+        &access.access_points
+    }),
+];
+
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cause {
@@ -44,36 +53,8 @@ pub struct Cause {
 }
 
 /// Whether a cause is about who gets in, rather than a rule about something else.
-pub(super) fn is_way_in(cause: &str) -> bool {
+pub(crate) fn is_way_in(cause: &str) -> bool {
     [ACL, POLICY, ACCESS_POINT, UNDECIDED].contains(&cause)
-}
-
-/// Whether a cause that is not seen any more may be there all the same: what it hangs on could not be
-/// decided. Nothing is called closed that was not seen closed.
-pub(super) fn may_stand(seen: &Seen<'_>, cause: &str) -> bool {
-    if seen.item.status.is_deleted() {
-        return false;
-    }
-    let part: Part = match cause {
-        ACL => |access| &access.acl,
-        POLICY => |access| &access.policy,
-        ACCESS_POINT => |access| &access.access_points,
-        UNDECIDED => return false,
-        rule => {
-            return answers(seen).iter().any(|answer| {
-                answer.rule_name == rule
-                    && answer.compliance_type == ComplianceType::InsufficientData
-            });
-        }
-    };
-    seen.assessment.is_some_and(|assessment| {
-        [AccessClass::Read, AccessClass::Write]
-            .into_iter()
-            .any(|class| {
-                let answer = part(assessment.verdict.access(class));
-                matches!(answer, Answer::Undecided(_))
-            })
-    })
 }
 
 /// What is wrong, in a fixed order.
@@ -84,8 +65,21 @@ pub fn causes(seen: &Seen<'_>) -> Vec<Cause> {
     let answers = answers(seen);
     let mut causes = ways_in(seen, &answers);
     for answer in &answers {
-        if answer.compliance_type == ComplianceType::NonCompliant && answer.class().is_none() {
-            causes.push(failed_rule(answer.rule_name, answer.annotation));
+        if answer.class().is_some() {
+            continue;
+        }
+        match answer.compliance_type {
+            ComplianceType::NonCompliant => {
+                let why = answer.annotation.unwrap_or("The rule is not met.");
+                causes.push(failed_rule(answer.rule_name, why.to_owned()));
+            }
+            // Counts as open, as whatever is not decided.
+            ComplianceType::InsufficientData => {
+                let why = answer.annotation.unwrap_or("something could not be read");
+                let why = format!("Whether the rule is met is not decided: {why}");
+                causes.push(failed_rule(answer.rule_name, why));
+            }
+            ComplianceType::Compliant | ComplianceType::NotApplicable => {}
         }
     }
     causes
@@ -125,15 +119,38 @@ fn answers<'a>(seen: &Seen<'a>) -> Vec<RuleAnswer<'a>> {
     now.chain(standing).collect()
 }
 
-fn failed_rule(name: &str, annotation: Option<&str>) -> Cause {
+fn failed_rule(name: &str, annotation: String) -> Cause {
     Cause {
         name: name.to_owned(),
         rule_names: vec![name.to_owned()],
-        annotation: annotation.unwrap_or("The rule is not met.").to_owned(),
+        annotation,
         classes: Vec::new(),
         witness: None,
         is_exposure: false,
     }
+}
+
+/// Why it is not known whether a way in that was open for these classes still is; `None`: it is closed.
+pub(super) fn undecided(seen: &Seen<'_>, cause: &str, classes: &[String]) -> Option<String> {
+    let (_, subject, part) = MECHANISMS.iter().find(|(name, ..)| *name == cause)?;
+    if seen.item.status.is_deleted() {
+        return None;
+    }
+    let not_decided = |why: &str| {
+        format!(
+            "The {subject} allowed public access when it could last be decided. Now that is not decided: {why}"
+        )
+    };
+    let Some(assessment) = seen.assessment else {
+        return Some(not_decided("the bucket could not be judged"));
+    };
+    [AccessClass::Read, AccessClass::Write]
+        .into_iter()
+        .filter(|class| classes.is_empty() || classes.iter().any(|it| it == class.as_str()))
+        .find_map(|class| match part(assessment.verdict.access(class)) {
+            Answer::Undecided(reasons) => Some(not_decided(&reasons.join("; "))),
+            Answer::Open(_) | Answer::Closed(_) => None,
+        })
 }
 
 fn ways_in(seen: &Seen<'_>, answers: &[RuleAnswer<'_>]) -> Vec<Cause> {
@@ -142,15 +159,8 @@ fn ways_in(seen: &Seen<'_>, answers: &[RuleAnswer<'_>]) -> Vec<Cause> {
     };
     let verdict = &assessment.verdict;
     let classes = [AccessClass::Read, AccessClass::Write];
-    let mechanisms: [(&str, &str, Part); 3] = [
-        (ACL, "S3 bucket ACL", |access| &access.acl),
-        (POLICY, "S3 bucket policy", |access| &access.policy),
-        (ACCESS_POINT, "S3 bucket's access point", |access| {
-            &access.access_points
-        }),
-    ];
     let mut causes = Vec::new();
-    for (name, subject, part) in mechanisms {
+    for (name, subject, part) in MECHANISMS {
         let open: Vec<AccessClass> = classes
             .into_iter()
             .filter(|class| part(verdict.access(*class)).witness().is_some())

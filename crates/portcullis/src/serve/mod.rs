@@ -17,7 +17,7 @@ use guard::arrive::Watched;
 use guard::clock::Clock as _;
 use guard::intake::StoreSink;
 use guard::run::run as run_guard;
-use guard::subscribe::ask_to_confirm;
+use guard::subscribe::{ask_to_confirm, tell_new_ones};
 use guard::watch::Guard;
 use intake::metrics::Metrics;
 use intake::sources::Sources;
@@ -92,6 +92,9 @@ async fn serve(loaded: &Loaded) -> Result<ExitStatus, Failure> {
     for id in asked.map_err(kept::failed)? {
         tracing::info!(subscription = %id, "asked to confirm");
     }
+    tell_new_ones(&*store, &settings.subscriptions, clock.now())
+        .await
+        .map_err(kept::failed)?;
     let files = config.delivery_channel.as_ref().and_then(|channel| {
         let account = settings::delivering_account(config, channel)?;
         let store = connected.accounts.get(&account.id)?.store();
