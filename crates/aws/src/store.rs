@@ -92,13 +92,6 @@ impl Store {
         &self.region
     }
 
-    /// Whether a listing showed only the buckets of one of the store's users, since these
-    /// credentials may not ask for the others (Ceph).
-    pub fn saw_one_user_only(&self) -> bool {
-        self.one_user_only
-            .load(std::sync::atomic::Ordering::Relaxed)
-    }
-
     /// Of how many regions the clients are kept.
     pub fn regions_kept(&self) -> usize {
         locked(&self.clients).len()

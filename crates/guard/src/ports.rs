@@ -66,6 +66,12 @@ pub trait ReadBuckets: Send + Sync {
         token: Option<String>,
     ) -> impl Future<Output = Result<Page<BucketAddress>, CallError>> + Send;
 
+    /// Why a listing that came to its end does not have every bucket of the account or store, if that is
+    /// so: buckets that are not listed are not swept.
+    fn listing_gap(&self) -> Option<String> {
+        None
+    }
+
     /// The region of one bucket, where the listing did not tell it.
     fn location(
         &self,

@@ -25,6 +25,7 @@ use crate::arrive::{self, ALL, account_wide};
 use crate::clock::Clock;
 use crate::decide::{ACCESS_POINT, ACL, POLICY, UNDECIDED};
 use crate::gather::Depth;
+use crate::ports::ReadBuckets as _;
 use crate::repository::{Repository, RepositoryError};
 use crate::state::{
     Commit, Coverage, EventRecord, FindingState, Finish, Job, NewJob, ResourceRecord,
@@ -263,6 +264,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             self.cover_failure(account, why.clone()).await?;
             return Ok(Some(why));
         }
+        gaps.extend(account.store().listing_gap());
         untold += self.look_for_gone(account, &seen, now).await?;
         self.repository
             .cover(&Coverage {

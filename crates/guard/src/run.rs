@@ -176,7 +176,12 @@ where
     }
     while let Some(ended) = loops.join_next().await {
         if let Err(error) = ended {
-            tracing::error!(%error, "a loop ended; a bug");
+            // With one loop gone the rest would look well and tell nobody, or close nothing. Whoever
+            // started the guard sees it end, and starts it again.
+            match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(error) => tracing::error!(%error, "a loop ended"),
+            }
         }
     }
     Ok(())

@@ -4,10 +4,13 @@
 //! whoever does jobs may be killed at any moment. Waiting ends by a signal (somebody asked for work),
 //! by a due time, or by the period at which a store is looked into that cannot signal.
 
+use std::any::Any;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -102,7 +105,6 @@ pub async fn work<P, C, H, F>(
         };
         tokio::select! {
             _ = stop.changed() => {}
-            // One that panicked leaves its lease to run out.
             Some(_) = running.join_next(), if !running.is_empty() => {}
             () = signal, if free > 0 && failures == 0 => {}
             () = clock.sleep_until(wait), if free > 0 => {}
@@ -139,15 +141,42 @@ where
     H: Fn(Job) -> F,
     F: Future<Output = Did> + Send + 'static,
 {
-    let doing = handle(job.clone());
+    // A panic is a bug of ours; it ends one attempt at one job, and not all work.
+    let doing = AssertUnwindSafe(handle(job.clone())).catch_unwind();
     let did = tokio::select! {
-        did = doing => did,
+        did = doing => did.unwrap_or_else(|panic| panicked(&job, &*panic, clock.now())),
         // Somebody else does it now. To go on would be to do it twice.
         () = hold(&*repository, &*clock, lease, &job) => return,
     };
     if let Did::Finish(finish) = did {
         end(&*repository, &*clock, lease, &job, finish).await;
     }
+}
+
+/// How often a job may panic before it is given up visibly.
+const MOST_PANICS: u32 = 10;
+
+/// How a job ends that panicked.
+fn panicked(job: &Job, panic: &(dyn Any + Send), now: Timestamp) -> Did {
+    let said = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a word");
+    tracing::error!(job = %job.key, attempts = job.attempts, panic = said, "a job panicked; a bug");
+    let error = format!("it panicked, which is a bug of Portcullis: {said}");
+    if job.attempts >= MOST_PANICS {
+        return Did::Finish(Finish::Dead { error });
+    }
+    let wait = backoff(
+        job.attempts,
+        Duration::from_secs(1),
+        Duration::from_secs(60),
+    );
+    Did::Finish(Finish::Again {
+        due_at: later(now, wait),
+        error: Some(error),
+    })
 }
 
 /// Renews the lease again and again, beside the work: a store that is slow to answer does not hold that

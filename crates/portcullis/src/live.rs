@@ -147,12 +147,7 @@ impl Live {
     /// `found_by_name`: the one bucket that was asked for by its name was seen, whatever else there is.
     pub(crate) fn bounds(&self, found_by_name: bool) -> Vec<String> {
         let mut bounds = Vec::new();
-        if self.store().saw_one_user_only() && !found_by_name {
-            bounds.push(
-                "only this user's buckets were seen: the store is Ceph, and listing every user's needs credentials with the capability buckets=read"
-                    .to_owned(),
-            );
-        }
+        bounds.extend(self.store().listing_gap().filter(|_| !found_by_name));
         let facts = self.gatherer.facts();
         if let Observed::Unknown(
             unread @ (Unread::AccessDenied { .. } | Unread::Passing(_) | Unread::Failed(_)),

@@ -65,6 +65,17 @@ impl ReadBuckets for Store {
         })
     }
 
+    fn listing_gap(&self) -> Option<String> {
+        let one_user_only = &self.one_user_only;
+        one_user_only
+            .load(std::sync::atomic::Ordering::Relaxed)
+            .then(|| {
+                "only this user's buckets were seen: the store is Ceph, and listing every user's \
+                 needs credentials with the capability buckets=read"
+                    .to_owned()
+            })
+    }
+
     async fn location(&self, bucket: &BucketAddress) -> Result<Option<String>, CallError> {
         let answer = self
             .at(bucket, Operation::GetBucketLocation, &[], |client| {

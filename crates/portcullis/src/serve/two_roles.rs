@@ -36,6 +36,10 @@ impl ReadBuckets for TwoRoles {
         self.reader.buckets(prefix, token).await
     }
 
+    fn listing_gap(&self) -> Option<String> {
+        self.reader.listing_gap()
+    }
+
     async fn location(&self, bucket: &BucketAddress) -> Result<Option<String>, CallError> {
         self.reader.location(bucket).await
     }
