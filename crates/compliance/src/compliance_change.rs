@@ -61,6 +61,15 @@ pub fn rule_arn(partition: &str, region: &str, account: &str, rule_name: &str) -
 }
 
 impl ComplianceChange {
+    /// Whether the compliance type is another one, and not the annotation alone. Only this is a compliance
+    /// change in AWS Config's sense, and notified as one (AWS Config developer guide, "Notifications that
+    /// AWS Config sends to an Amazon SNS topic", message type `ComplianceChangeNotification`: the
+    /// compliance type of a resource has changed); an evaluation is reported whatever it says.
+    pub fn changes_type(&self) -> bool {
+        let old = self.old.as_ref();
+        old.is_none_or(|old| old.compliance_type != self.new.compliance_type)
+    }
+
     /// The ARN of the rule: [`rule_arn`].
     pub fn rule_arn(&self) -> String {
         let key = &self.key;

@@ -79,6 +79,9 @@ pub struct Raised {
     pub events: Vec<BusEvent>,
     /// Deliveries to configured targets.
     pub jobs: Vec<NewJob>,
+    /// Notifications of rules that say the same of the resource for another reason. They go on no bus and to
+    /// no target; a notice about what is new among the reasons goes with one.
+    pub same_type: Vec<BusEvent>,
 }
 
 impl EventRules {
@@ -135,19 +138,25 @@ impl EventRules {
     /// Puts the changes of a decision on the bus, and marks its findings with where they go. `version` is
     /// that of the resource's record after the commit: with it the events have the same ids if the same
     /// is decided again.
+    ///
+    /// A change of the annotation alone (one more way in) is on the bus as an evaluation that is reported,
+    /// which is what responders wait for, and not as a compliance change. Findings are marked by both:
+    /// whoever is told of a bucket that is open is told of one more way in, too.
     pub fn raise(&self, decision: &mut Decision, version: i64) -> Raised {
         let mut raised = Raised::default();
         for change in &decision.changes {
             let shapes: [(&str, Shape); 2] = [
-                ("notification", ComplianceChange::notification),
+                (NOTIFICATION, ComplianceChange::notification),
                 ("put-evaluations", ComplianceChange::put_evaluations),
             ];
             for (shape, write) in shapes {
                 let id = event_id(change, version, shape);
                 let event = write(change, &id);
+                let on_bus = change.changes_type() || shape != NOTIFICATION;
                 for rule in self.matching(&event) {
                     for target in &rule.targets {
                         match target {
+                            RuleTarget::Target(_) if !on_bus => {}
                             RuleTarget::Target(target) => {
                                 raised.jobs.push(NewJob {
                                     kind: JobKind::Deliver,
@@ -160,7 +169,11 @@ impl EventRules {
                         }
                     }
                 }
-                raised.events.push(BusEvent {
+                let events = match on_bus {
+                    true => &mut raised.events,
+                    false => &mut raised.same_type,
+                };
+                events.push(BusEvent {
                     id,
                     key: change.key.clone(),
                     at: change.new.recorded,
@@ -209,15 +222,15 @@ impl EventRules {
 
     /// The responder and the topics of the rules that match an event.
     fn own_targets(&self, event: &serde_json::Value) -> Vec<&RuleTarget> {
-        self.matcher
-            .matching_value(event)
-            .into_iter()
-            .filter_map(|index| self.rules.get(*index))
+        self.matching(event)
             .flat_map(|rule| &rule.targets)
             .filter(|target| !matches!(target, RuleTarget::Target(_)))
             .collect()
     }
 }
+
+/// The shape of Config's own notification.
+const NOTIFICATION: &str = "notification";
 
 type Shape = fn(&ComplianceChange, &str) -> serde_json::Value;
 

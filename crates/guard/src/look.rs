@@ -785,7 +785,11 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         end: Option<(&Job, Finish)>,
         now: Timestamp,
     ) -> Result<(), LookError> {
-        let Raised { events, mut jobs } = raised;
+        let Raised {
+            events,
+            mut jobs,
+            same_type,
+        } = raised;
         for notice in &mut notices {
             if matches!(
                 notice.kind,
@@ -798,7 +802,7 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
                 notice.exception = ended.and_then(|(_, id)| self.guard.exception(id, item));
             }
         }
-        with_changes(&mut notices, &events);
+        with_changes(&mut notices, events.iter().chain(&same_type));
         let told = outbox::notices(&notices);
         jobs.extend(self.guard.deliveries(&notices, now).await?);
         jobs.extend(self.guard.first_escalations(&decision.findings, now));

@@ -475,14 +475,18 @@ fn recurrence(finding: &Finding, now: Timestamp) -> Option<Recurrence> {
 }
 
 /// Gives notices the compliance change that they go with, for subscribers that want Config's own event.
-pub fn with_changes(notices: &mut [Notice], events: &[BusEvent]) {
+pub fn with_changes<'a>(
+    notices: &mut [Notice],
+    events: impl Iterator<Item = &'a BusEvent> + Clone,
+) {
     for notice in notices {
         let of_rule = |event: &&BusEvent| {
             let detail = &event.event["detail"];
             let rule = detail["configRuleName"].as_str();
             rule.is_some_and(|rule| notice.rule_names.iter().any(|name| name == rule))
         };
-        notice.compliance_change = events.iter().find(of_rule).map(|event| event.event.clone());
+        let mut events = events.clone();
+        notice.compliance_change = events.find(of_rule).map(|event| event.event.clone());
     }
 }
 

@@ -16,12 +16,12 @@ use compliance::pattern::EventPattern;
 use compliance::remediation::{AclRemedy, RemediationOptions};
 use compliance::rules::{self, RuleEvaluation};
 use guard::decide::{Decision, Seen, decide};
-use guard::event_rules::{EventRule, EventRules, RuleTarget};
+use guard::event_rules::{EventRule, EventRules, Raised, RuleTarget};
 use guard::responder::{
     EnforcementScope, Hold, Leave, Open, Past, ResponderSettings, Response, respond,
 };
 use guard::state::{EnforcementStop, EventRecord, FindingState, ResourceRecord};
-use guard::tell::{Subject, tell};
+use guard::tell::{Subject, tell, with_changes};
 use jiff::{SignedDuration, Timestamp};
 use policy::bucket::{Acl, BlockLevels, Bucket, Enforcement, ObjectOwnership};
 use policy::document::Policy;
@@ -51,7 +51,7 @@ struct Looked {
     decision: Decision,
     response: Response,
     notices: Vec<Notice>,
-    events: usize,
+    raised: Raised,
 }
 
 impl Watched {
@@ -260,7 +260,7 @@ impl Watched {
             decision,
             response,
             notices,
-            events: raised.events.len(),
+            raised,
         }
     }
 }
@@ -315,7 +315,7 @@ fn looking_again_at_the_same_decides_nothing() {
             2,
             "two rules, two first answers"
         );
-        assert_eq!(first.events, 4, "each in both shapes");
+        assert_eq!(first.raised.events.len(), 4, "each in both shapes");
         let findings = first.decision.findings;
         let second = watched.look(at(1), &[]);
         assert!(!second.decision.item_is_new);
@@ -323,6 +323,53 @@ fn looking_again_at_the_same_decides_nothing() {
         assert_eq!(second.decision.findings, findings);
         assert!(second.notices.is_empty());
     }
+}
+
+/// One more way in: AWS Config's rule says the same as before, of which it tells nobody. Responders see the
+/// evaluation, and people are told of the way that is new.
+#[test]
+fn one_more_way_in_is_told_and_is_no_compliance_change() {
+    let mut watched = Watched::new();
+    watched.acl = public_acl();
+    let first = watched.look(at(0), &[]);
+    assert_eq!(first.told(), [NoticeKind::Opened]);
+    watched.policy = Some(public_policy("b", "s3:GetObject"));
+    let second = watched.look(at(1), &[]);
+    let changes = &second.decision.changes;
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    assert!(!changes[0].changes_type());
+    let kinds: Vec<&str> = second
+        .raised
+        .events
+        .iter()
+        .map(|event| event.event["detail-type"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, ["AWS API Call via CloudTrail"]);
+    let evaluation = &second.raised.events[0].event["detail"]["requestParameters"]["evaluations"][0];
+    assert_eq!(
+        evaluation["annotation"],
+        "The S3 bucket ACL allows public read access.The S3 bucket policy allows public read access."
+    );
+    assert!(second.raised.jobs.is_empty(), "the target waits for changes");
+    // The history of evaluations has it.
+    let read = second.decision.evaluations.iter().find(|own| own.since == at(1));
+    assert_eq!(read.unwrap().rule_name, "s3-bucket-public-read-prohibited");
+    // And people hear of it, with Config's event for those who want that.
+    assert_eq!(second.told(), [NoticeKind::Opened]);
+    let policy = &second.notices[0];
+    assert_eq!(policy.topics, ["default"]);
+    let finding = second.decision.findings.iter().find(|own| own.cause == "policy");
+    assert!(finding.unwrap().respond);
+    let mut notices = second.notices.clone();
+    let events = second.raised.events.iter().chain(&second.raised.same_type);
+    with_changes(&mut notices, events);
+    let change = notices[0].compliance_change.as_ref().unwrap();
+    assert_eq!(change["detail-type"], "Config Rules Compliance Change");
+    // Closing one of both is no compliance change either; closing the other is.
+    watched.acl = private_acl();
+    assert_eq!(watched.look(at(2), &[]).raised.events.len(), 1);
+    watched.policy = None;
+    assert_eq!(watched.look(at(3), &[]).raised.events.len(), 2);
 }
 
 #[test]
@@ -682,7 +729,7 @@ fn rules_of_now_say_where_what_is_open_already_goes() {
     assert!(matches!(unheard.response, Response::Leave(_)));
     watched.event_rules = rules;
     let heard = watched.look(at(1), &[]);
-    assert_eq!(heard.events, 0, "nothing has changed");
+    assert_eq!(heard.raised.events, [], "nothing has changed");
     assert!(heard.decision.findings[0].respond);
     assert_eq!(heard.decision.findings[0].topics, ["default"]);
     assert!(matches!(heard.response, Response::Act(_)));

@@ -104,7 +104,10 @@ impl Replay<'_> {
 
     /// Where a compliance change is sent, in whichever of its shapes it goes on the bus.
     fn routes(&self, change: &ComplianceChange) -> Vec<Route> {
-        let mut routes = self.event_rules.routes(&change.notification(""));
+        let mut routes = match change.changes_type() {
+            true => self.event_rules.routes(&change.notification("")),
+            false => Vec::new(),
+        };
         routes.extend(self.event_rules.routes(&change.put_evaluations("")));
         routes.sort();
         routes.dedup();
