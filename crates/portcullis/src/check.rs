@@ -2,6 +2,7 @@
 
 use clap::Args;
 use compliance::assessment::Assessment;
+use compliance::exceptions::{OWNER_TAG, REASON_TAG, TAG, tag_value};
 use compliance::fingerprint;
 use compliance::input::InputBucket;
 use compliance::report::visible;
@@ -21,7 +22,7 @@ pub(crate) struct CheckArgs {
     /// in JSON, also compressed with gzip; `-` is standard input
     #[arg(value_name = "FILE")]
     files: Vec<String>,
-    /// Print the exception that would cover what is open on this bucket, to be completed
+    /// Print the exception that would cover what is open on this bucket, to be completed; also as tags
     #[arg(long, value_name = "BUCKET")]
     print_exception: Option<String>,
     #[command(flatten)]
@@ -86,6 +87,13 @@ fn print_exception(
         text.push_str("owner = \"\"   # who answers for it\nreason = \"\"  # why it is open\n");
         text.push_str(&format!("expires = {}\n", expires.strftime("%Y-%m-%d")));
         text.push_str(&format!("fingerprint = {}\n", quoted(&fingerprint)));
+        let until = expires.strftime("%Y-%m-%d").to_string();
+        text.push_str(&format!(
+            "\n# Or as tags of the bucket, where the configuration has `allow-tag-exceptions = true`:\n\
+             #   {TAG} = {}\n#   {OWNER_TAG} = who answers for it\n#   {REASON_TAG} = why it is open\n\
+             # `aws s3api put-bucket-tagging` replaces all tags: send those that are there with it.\n",
+            tag_value(&until, &fingerprint)
+        ));
     }
     if text.is_empty() {
         return Err(Failure::usage(format!(

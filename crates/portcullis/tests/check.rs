@@ -289,6 +289,20 @@ fn an_exception_covers_one_grant_until_it_expires() {
         .replace("owner = \"\"", "owner = \"web team\"")
         .replace("reason = \"\"", "reason = \"the site\"");
 
+    // As tags, which are what the guard reads where tags may except.
+    let value = printed
+        .lines()
+        .find_map(|line| line.strip_prefix("#   portcullis:public-until = "))
+        .unwrap();
+    let tags = [("portcullis:public-until".to_owned(), value.to_owned())];
+    let tagged = compliance::exceptions::Exception::of_tags("b1", &tags.into_iter().collect())
+        .unwrap()
+        .unwrap();
+    assert!(
+        printed.contains(&format!("fingerprint = \"{}\"", tagged.fingerprint)),
+        "{printed}"
+    );
+
     let unfinished = folder.file("unfinished.toml", &printed);
     let (code, _, err) = run(&["check", &open, "--exceptions", &unfinished]);
     assert_eq!(code, 2);

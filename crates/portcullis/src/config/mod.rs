@@ -36,7 +36,7 @@ pub(crate) use check::mail_address;
 pub(crate) use enforcement::{Enforcement, Scope};
 pub(crate) use exception::Exception;
 pub(crate) use notice::{
-    Escalation, Mail, Message, Protocol, Retries, Security, Subscription, Topic,
+    Escalation, Mail, Message, Protocol, Reminders, Retries, Security, Subscription, Topic,
 };
 pub(crate) use service::{DEFAULT_STORE, Log, LogFormat, Server, Store, Work};
 pub(crate) use source::{Intake, Source, SourceKind};
@@ -100,6 +100,9 @@ pub(crate) struct Config {
     /// Who is asked next when nobody answers.
     #[serde(default)]
     pub(crate) escalation: Escalation,
+    /// When people are told of exceptions that end, and of what is not watched any more.
+    #[serde(default)]
+    pub(crate) reminders: Reminders,
     /// When deliveries that failed are tried again.
     #[serde(default)]
     pub(crate) retries: Retries,

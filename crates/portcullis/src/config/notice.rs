@@ -245,6 +245,33 @@ pub(crate) struct EscalationStep {
     pub(crate) topics: Vec<String>,
 }
 
+/// When people are told of exceptions that end, and of what is not watched any more.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(crate) struct Reminders {
+    /// The topics that are told, where no event rule says which.
+    pub(crate) topics: Vec<String>,
+    /// How long before an exception ends people are told, each once. Empty: only when it has ended.
+    pub(crate) exceptions_end: Vec<Period>,
+    /// How long an account may be without an event, if it ever had one. [default: for ever]
+    pub(crate) silent_after: Option<Period>,
+    /// How many sweeps of an account in a row may fail to come to their end.
+    #[schemars(range(min = 1))]
+    pub(crate) sweeps_missed: u32,
+}
+
+impl Default for Reminders {
+    fn default() -> Reminders {
+        let reminders = guard::watch::Reminders::default();
+        Reminders {
+            topics: reminders.topics,
+            exceptions_end: reminders.exceptions_end.into_iter().map(Period).collect(),
+            silent_after: reminders.silent_after.map(Period),
+            sweeps_missed: reminders.sweeps_missed,
+        }
+    }
+}
+
 /// When a delivery that failed is tried again.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]

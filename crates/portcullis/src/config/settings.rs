@@ -316,7 +316,17 @@ pub(crate) fn settings(
         },
         base_url: config.server.base_url.clone(),
         recorder: recorder(config),
-        reminders: Reminders::default(),
+        reminders: Reminders {
+            topics: config.reminders.topics.clone(),
+            exceptions_end: config
+                .reminders
+                .exceptions_end
+                .iter()
+                .map(|own| own.0)
+                .collect(),
+            silent_after: config.reminders.silent_after.map(|own| own.0),
+            sweeps_missed: config.reminders.sweeps_missed,
+        },
         delivery_channel: delivery_channel(config)?,
         change_stream: config
             .delivery_channel

@@ -63,6 +63,32 @@ fn three_lines_are_enough_and_change_nothing() {
 }
 
 #[test]
+fn reminders_are_as_configured() {
+    let usual = settings_of(&config(SMALL)).reminders;
+    assert_eq!(usual.topics, ["default"]);
+    let days = |days: i64| jiff::SignedDuration::from_hours(days * 24);
+    assert_eq!(usual.exceptions_end, [days(14), days(3), days(1)]);
+    assert_eq!((usual.silent_after, usual.sweeps_missed), (None, 3));
+    let own = "[[topic]]\nname = \"owners\"\n[reminders]\nexceptions-end = [\"30d\"]\n\
+               topics = [\"owners\"]\nsilent-after = \"2d\"\nsweeps-missed = 1\n";
+    let own = settings_of(&config(&format!("{SMALL}{own}"))).reminders;
+    assert_eq!(own.topics, ["owners"]);
+    assert_eq!(own.exceptions_end, [days(30)]);
+    assert_eq!((own.silent_after, own.sweeps_missed), (Some(days(2)), 1));
+    let wrong = "[reminders]\ntopics = [\"owner\"]\nexceptions-end = [\"0s\"]\n\
+                 silent-after = \"1m\"\nsweeps-missed = 0\n";
+    let said = said(&format!("{SMALL}{wrong}"));
+    for part in [
+        "there is no topic \"owner\"",
+        "reminders.exceptions-end[0]",
+        "give 5m or more",
+        "give 1 or more",
+    ] {
+        assert!(said.iter().any(|line| line.contains(part)), "{part}: {said:#?}");
+    }
+}
+
+#[test]
 fn the_built_in_rules_match_what_they_are_for() {
     let config = config(SMALL);
     let rules = settings::event_rules(&config).unwrap();

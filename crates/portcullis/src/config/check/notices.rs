@@ -35,6 +35,7 @@ pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
         self::mail(mail, problems);
     }
     escalation(config, problems);
+    reminders(config, problems);
     let retries = &config.retries;
     if retries.first.is_zero() || retries.longest < retries.first {
         problems.push(Problem::error(
@@ -263,6 +264,48 @@ fn mail(mail: &Mail, problems: &mut Vec<Problem>) {
         problems.push(Problem::error(
             at!["mail", "timeout"],
             "nothing is sent in no time",
+        ));
+    }
+}
+
+fn reminders(config: &Config, problems: &mut Vec<Problem>) {
+    let known: Vec<&str> = topics(config).collect();
+    let reminders = &config.reminders;
+    for (index, topic) in reminders.topics.iter().enumerate() {
+        if !known.contains(&topic.as_str()) {
+            problems.push(
+                Problem::error(
+                    at!["reminders", "topics", index],
+                    format!("there is no topic {topic:?}"),
+                )
+                .hint(choose(topic, &known)),
+            );
+        }
+    }
+    if reminders.topics.is_empty() {
+        problems.push(Problem::warning(
+            at!["reminders", "topics"],
+            "nobody is told when an account is not watched any more",
+        ));
+    }
+    for (index, before) in reminders.exceptions_end.iter().enumerate() {
+        if before.is_zero() {
+            problems.push(Problem::error(
+                at!["reminders", "exceptions-end", index],
+                "that is when it has ended, of which people are told anyhow",
+            ));
+        }
+    }
+    if reminders.silent_after.is_some_and(|most| most.0.as_secs() < 300) {
+        problems.push(Problem::error(
+            at!["reminders", "silent-after"],
+            "it is looked every five minutes; give 5m or more",
+        ));
+    }
+    if reminders.sweeps_missed == 0 {
+        problems.push(Problem::error(
+            at!["reminders", "sweeps-missed"],
+            "a sweep that has not come to its end yet is not missed; give 1 or more",
         ));
     }
 }
