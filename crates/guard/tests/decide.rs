@@ -345,20 +345,32 @@ fn one_more_way_in_is_told_and_is_no_compliance_change() {
         .map(|event| event.event["detail-type"].as_str().unwrap())
         .collect();
     assert_eq!(kinds, ["AWS API Call via CloudTrail"]);
-    let evaluation = &second.raised.events[0].event["detail"]["requestParameters"]["evaluations"][0];
+    let evaluation =
+        &second.raised.events[0].event["detail"]["requestParameters"]["evaluations"][0];
     assert_eq!(
         evaluation["annotation"],
         "The S3 bucket ACL allows public read access.The S3 bucket policy allows public read access."
     );
-    assert!(second.raised.jobs.is_empty(), "the target waits for changes");
+    assert!(
+        second.raised.jobs.is_empty(),
+        "the target waits for changes"
+    );
     // The history of evaluations has it.
-    let read = second.decision.evaluations.iter().find(|own| own.since == at(1));
+    let read = second
+        .decision
+        .evaluations
+        .iter()
+        .find(|own| own.since == at(1));
     assert_eq!(read.unwrap().rule_name, "s3-bucket-public-read-prohibited");
     // And people hear of it, with Config's event for those who want that.
     assert_eq!(second.told(), [NoticeKind::Opened]);
     let policy = &second.notices[0];
     assert_eq!(policy.topics, ["default"]);
-    let finding = second.decision.findings.iter().find(|own| own.cause == "policy");
+    let finding = second
+        .decision
+        .findings
+        .iter()
+        .find(|own| own.cause == "policy");
     assert!(finding.unwrap().respond);
     let mut notices = second.notices.clone();
     let events = second.raised.events.iter().chain(&second.raised.same_type);

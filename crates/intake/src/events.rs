@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use compliance::event::LARGEST_MESSAGE;
 use guard::intake::{Arrival, EventSink, SinkError};
@@ -125,6 +125,25 @@ impl<S> fmt::Debug for EventsRoute<S> {
 
 /// The header that has the key if nothing else was agreed.
 pub const API_KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
+
+/// The header of this name. `None`: no header is called so, or it is one that says how the request itself is
+/// to be read, or that proxies change.
+pub fn api_key_header(name: &str) -> Option<HeaderName> {
+    const TAKEN: [HeaderName; 10] = [
+        header::CONNECTION,
+        header::CONTENT_ENCODING,
+        header::CONTENT_LENGTH,
+        header::CONTENT_TYPE,
+        header::EXPECT,
+        header::HOST,
+        header::TE,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+        header::USER_AGENT,
+    ];
+    let header = HeaderName::from_bytes(name.as_bytes()).ok()?;
+    (!TAKEN.contains(&header)).then_some(header)
+}
 
 /// How long the sink may take.
 pub const ANSWER_WITHIN: Duration = Duration::from_millis(4_000);

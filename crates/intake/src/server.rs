@@ -63,6 +63,12 @@ impl ServerSettings {
     }
 }
 
+/// The addresses that a text names: one, or those of a network such as `10.0.0.0/24`.
+pub fn network(text: &str) -> Option<IpNet> {
+    let one = || text.parse::<IpAddr>().ok().map(IpNet::from);
+    text.parse().ok().or_else(one)
+}
+
 /// PEM files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {

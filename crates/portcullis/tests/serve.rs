@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
@@ -408,6 +408,46 @@ async fn a_delivery_that_fails_is_said_wherever_somebody_looks() {
         std::fs::write(&without, before).unwrap();
         let output = scene.run(&[&ask[..], &["--config", without.to_str().unwrap()]].concat());
         assert_eq!(output.status.code(), Some(2), "{output:?}");
+    })
+    .await
+    .unwrap();
+    sandbox.stop().await;
+}
+
+/// The status of a POST to `/events` with a key in this header.
+fn posted(port: u16, header: &str, key: &str) -> u16 {
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    write!(
+        stream,
+        "POST /events HTTP/1.1\r\nHost: a\r\n{header}: {key}\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_taken_in_the_header_that_was_agreed() {
+    let sandbox = estate::start(0).await.unwrap();
+    // A port that was free a moment ago.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let key = "0123456789abcdef0123456789abcdef";
+    let more = format!(
+        "[recorder]\nbuckets = [\"invoices\"]\n[intake]\nlisten = \"127.0.0.1:{port}\"\n\
+         api-keys = [\"file:key\"]\napi-key-header = \"X-Portcullis-Key\"\n"
+    );
+    let scene = Scene::new("serve-header", &sandbox.endpoint(), &more);
+    std::fs::write(scene.folder.join("key"), key).unwrap();
+    tokio::task::spawn_blocking(move || {
+        let mut serving = scene.serve();
+        serving.until("it listens", |line| line["message"] == "events and links");
+        assert_eq!(posted(port, "x-portcullis-key", key), 200);
+        assert_eq!(posted(port, "x-portcullis-key", "another"), 401);
+        assert_eq!(posted(port, "x-api-key", key), 401);
+        serving.stop();
     })
     .await
     .unwrap();

@@ -59,6 +59,13 @@ impl SourceKind {
 pub(crate) struct Intake {
     /// Where it listens: an address and a port.
     pub(crate) listen: String,
+    /// The proxies that speak TLS in its place, by address or network (`10.0.0.0/24`): without a certificate
+    /// nobody else may connect, but this machine. [default: none]
+    #[serde(default)]
+    pub(crate) proxies: Vec<String>,
+    /// The header that API destinations send their key in. [default: `x-api-key`]
+    #[serde(default)]
+    pub(crate) api_key_header: Option<String>,
     /// Keys that API destinations send. Several, so that one can be replaced while the other is still
     /// in use.
     #[serde(default)]
@@ -66,7 +73,7 @@ pub(crate) struct Intake {
     /// ARNs of the SNS topics whose messages are taken. Their signatures are verified.
     #[serde(default)]
     pub(crate) sns_topics: Vec<String>,
-    /// The certificate chain, in PEM. Needed unless only this machine can connect.
+    /// The certificate chain, in PEM. Needed unless only this machine or `proxies` can connect.
     #[serde(default)]
     pub(crate) tls_certificate: Option<PathBuf>,
     /// Its private key, in PEM.

@@ -63,6 +63,44 @@ fn three_lines_are_enough_and_change_nothing() {
 }
 
 #[test]
+fn an_intake_can_be_behind_proxies_and_have_its_keys_elsewhere() {
+    let intake = |more: &str| {
+        format!("{SMALL}[intake]\nlisten = \"0.0.0.0:9465\"\napi-keys = [\"env:KEY\"]\n{more}")
+    };
+    let open = said(&intake(""));
+    assert!(
+        open.iter().any(|line| line.contains("travel in clear")),
+        "{open:#?}"
+    );
+    let good = intake(
+        "proxies = [\"10.0.0.0/24\", \"2001:db8::7\"]\napi-key-header = \"X-Portcullis-Key\"\n",
+    );
+    let own = config(&good).intake.unwrap();
+    assert_eq!(own.proxies.len(), 2);
+    for (more, part) in [
+        (
+            "proxies = [\"proxy.example.com\"]\n",
+            "neither an address nor a network",
+        ),
+        ("proxies = [\"0.0.0.0/0\"]\n", "this is everybody"),
+        (
+            "proxies = [\"10.0.0.7\"]\napi-key-header = \"a b\"\n",
+            "no header",
+        ),
+        (
+            "proxies = [\"10.0.0.7\"]\napi-key-header = \"Host\"\n",
+            "no header",
+        ),
+    ] {
+        let said = said(&intake(more));
+        assert!(
+            said.iter().any(|line| line.contains(part)),
+            "{part}: {said:#?}"
+        );
+    }
+}
+
+#[test]
 fn reminders_are_as_configured() {
     let usual = settings_of(&config(SMALL)).reminders;
     assert_eq!(usual.topics, ["default"]);
@@ -84,7 +122,10 @@ fn reminders_are_as_configured() {
         "give 5m or more",
         "give 1 or more",
     ] {
-        assert!(said.iter().any(|line| line.contains(part)), "{part}: {said:#?}");
+        assert!(
+            said.iter().any(|line| line.contains(part)),
+            "{part}: {said:#?}"
+        );
     }
 }
 

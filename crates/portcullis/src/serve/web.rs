@@ -10,13 +10,13 @@ use guard::escalate::{AcknowledgeError, acknowledge};
 use guard::intake::{EventSink, EventSource, Form};
 use guard::repository::RepositoryError;
 use guard::subscribe;
-use intake::events::{ANSWER_WITHIN, API_KEY_HEADER, ApiKey, EventsRoute};
+use intake::events::{ANSWER_WITHIN, API_KEY_HEADER, ApiKey, EventsRoute, api_key_header};
 use intake::fetch::HttpsFetch;
 use intake::health::{ReadySettings, StoreHealth};
 use intake::links::{DeskError, LinksRoute, SubscriptionDesk};
 use intake::metrics::Metrics;
 use intake::routes::{PublicRoutes, private_routes};
-use intake::server::{Server, ServerSettings, TlsFiles};
+use intake::server::{Server, ServerSettings, TlsFiles, network};
 use intake::sns::{Authority, Certificates, SnsRoute};
 use intake::sources::Sources;
 use jiff::{SignedDuration, Timestamp};
@@ -79,6 +79,11 @@ impl<S: EventSink> Web<S> {
             };
             let settings = ServerSettings {
                 tls,
+                proxies: intake
+                    .proxies
+                    .iter()
+                    .filter_map(|own| network(own))
+                    .collect(),
                 ..ServerSettings::new(listen)
             };
             let server = bind(settings, "intake.listen").await?;
@@ -108,7 +113,12 @@ impl<S: EventSink> Web<S> {
                     .map_err(|error| Failure::usage(format!("intake.api-keys: {error}")))
             });
             routes = routes.events(EventsRoute {
-                header: API_KEY_HEADER,
+                // What is no header is refused when the file is read.
+                header: intake
+                    .api_key_header
+                    .as_deref()
+                    .and_then(api_key_header)
+                    .unwrap_or(API_KEY_HEADER),
                 keys: keys.collect::<Result<_, _>>()?,
                 watch: watch("intake"),
                 sink: Arc::clone(&self.sink),

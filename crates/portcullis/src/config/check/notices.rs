@@ -296,7 +296,10 @@ fn reminders(config: &Config, problems: &mut Vec<Problem>) {
             ));
         }
     }
-    if reminders.silent_after.is_some_and(|most| most.0.as_secs() < 300) {
+    if reminders
+        .silent_after
+        .is_some_and(|most| most.0.as_secs() < 300)
+    {
         problems.push(Problem::error(
             at!["reminders", "silent-after"],
             "it is looked every five minutes; give 5m or more",

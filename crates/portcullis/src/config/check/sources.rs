@@ -1,5 +1,8 @@
 //! Checks of `[[source]]` and `[intake]`.
 
+use intake::events::api_key_header;
+use intake::server::network;
+
 use super::accounts::listens;
 use super::{Problem, at, leaves_in_clear, members, optional_account, under, unique, web_address};
 use crate::config::{Config, SourceKind};
@@ -114,14 +117,50 @@ fn intake(config: &Config, problems: &mut Vec<Problem>) {
         )),
         _ => {}
     }
+    for (index, proxy) in intake.proxies.iter().enumerate() {
+        let path = at!["intake", "proxies", index];
+        match network(proxy) {
+            None => problems.push(Problem::error(
+                path,
+                format!("{proxy:?} is neither an address nor a network such as 10.0.0.0/24"),
+            )),
+            Some(network) if network.prefix_len() == 0 => problems.push(Problem::error(
+                path,
+                "this is everybody, and API keys would travel in clear",
+            )),
+            Some(_) => {}
+        }
+    }
+    if !intake.proxies.is_empty() && tls.0.is_some() {
+        problems.push(Problem::warning(
+            under(&base, "proxies"),
+            "with a certificate everybody may connect, proxy or not",
+        ));
+    }
+    if let Some(name) = &intake.api_key_header {
+        if api_key_header(name).is_none() {
+            problems.push(Problem::error(
+                under(&base, "api-key-header"),
+                format!("{name:?} is no header that can carry a key, such as x-api-key"),
+            ));
+        } else if intake.api_keys.is_empty() {
+            problems.push(Problem::warning(
+                under(&base, "api-key-header"),
+                "there are no `api-keys`",
+            ));
+        }
+    }
     let reached = listens(&intake.listen, under(&base, "listen"), problems);
-    if reached == Some(true) && matches!(tls, (None, None)) {
+    if reached == Some(true) && matches!(tls, (None, None)) && intake.proxies.is_empty() {
         problems.push(
             Problem::error(
                 under(&base, "listen"),
                 "others can connect to this address, and API keys would travel in clear",
             )
-            .hint("give `tls-certificate` and `tls-key`, or listen on 127.0.0.1 behind a proxy"),
+            .hint(
+                "give `tls-certificate` and `tls-key`, listen on 127.0.0.1 behind a proxy, or name the \
+                 `proxies` that speak TLS",
+            ),
         );
     }
 }
