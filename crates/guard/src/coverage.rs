@@ -126,7 +126,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         let mut notices = Vec::new();
         for account in self.accounts.keys() {
             let since = *since.entry(account.clone()).or_insert(now);
-            let every = self.settings.sweep_every;
+            let every = self.settings.sweep_every(account);
             for lost in lost(account, &rows, since, every, &self.settings.reminders, now) {
                 let name = format!("{account} {}", lost.what);
                 if !before.contains_key(&name) {

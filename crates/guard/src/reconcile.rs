@@ -150,7 +150,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
 
     /// An interval later, and up to a tenth of it, so that accounts do not keep step.
     fn next_sweep(&self, account: &Account<A>, job: &Job) -> Timestamp {
-        let every = self.settings.sweep_every;
+        let every = self.settings.sweep_every(&account.id);
         let digest = Sha256::digest(format!("{} {}", account.id, job.generation));
         let share = i32::from(digest[0]);
         let jitter = every.checked_div(2560).unwrap_or_default() * share;
@@ -361,7 +361,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             .as_ref()
             .and_then(|at| at.as_str())
             .and_then(|at| at.parse().ok());
-        let every = self.settings.record_every;
+        let every = self.settings.record_every(&account.id);
         if last.is_some_and(|last| now.duration_since(last) < every) {
             return Ok(());
         }

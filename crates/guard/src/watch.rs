@@ -49,11 +49,22 @@ pub struct Settings {
     pub sweep_every: SignedDuration,
     /// How often everything of every bucket is recorded.
     pub record_every: SignedDuration,
+    /// Accounts that have intervals of their own, by id.
+    pub intervals: BTreeMap<String, Intervals>,
     /// How many buckets of one account a sweep asks about at the same time.
     pub sweep_concurrency: usize,
     /// How long a bucket of which something is not answered in passing is tried again before it is
     /// recorded, and told, that it cannot be decided.
     pub undecided_after: SignedDuration,
+}
+
+/// How often one account is gone through, where that is not as for all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Intervals {
+    /// See [`Settings::sweep_every`].
+    pub sweep: Option<SignedDuration>,
+    /// See [`Settings::record_every`].
+    pub record: Option<SignedDuration>,
 }
 
 /// When people are told of exceptions that end, and of what is not watched any more.
@@ -87,6 +98,18 @@ impl Default for Reminders {
 }
 
 impl Settings {
+    /// How often an account is gone through for its verdicts.
+    pub fn sweep_every(&self, account: &str) -> SignedDuration {
+        let own = self.intervals.get(account).and_then(|own| own.sweep);
+        own.unwrap_or(self.sweep_every)
+    }
+
+    /// How often everything of every bucket of an account is recorded.
+    pub fn record_every(&self, account: &str) -> SignedDuration {
+        let own = self.intervals.get(account).and_then(|own| own.record);
+        own.unwrap_or(self.record_every)
+    }
+
     /// The tags of a resource, if they may except it.
     pub(crate) fn excepting<'a>(
         &self,

@@ -2,7 +2,7 @@
 //!
 //! On an address of their own, on loopback: they tell accounts and sources apart, and ask for no key.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -81,10 +81,9 @@ impl<R: Repository> StatusStore for R {
 /// When the guard counts as ready.
 #[derive(Clone, Debug)]
 pub struct ReadySettings {
-    /// The accounts that are watched.
-    pub accounts: BTreeSet<String>,
-    /// How old the last sweep of each may be: its interval and what one takes, twice.
-    pub sweep_age: SignedDuration,
+    /// The accounts that are watched, with how old the last sweep of each may be: its interval and what
+    /// one takes, twice.
+    pub accounts: BTreeMap<String, SignedDuration>,
     /// How long a source may be silent; shorter failures are repaired by trying again.
     pub source_silence: SignedDuration,
     /// How long the store may take to answer.
@@ -155,12 +154,12 @@ impl<R: StatusStore, C: Clock> StoreHealth<R, C> {
     }
 
     fn stale_sweeps(&self, coverage: &[Coverage], now: Timestamp) -> Vec<Unready> {
-        let stale = |account: &String| {
+        let stale = |(account, allowed): (&String, &SignedDuration)| {
             let own = coverage.iter().filter(|one| one.account == *account);
             let last = own.filter_map(|one| one.last_sweep_at).max();
             // A process that has just begun has had no time for one.
             let since = last.map_or(self.started_at, |last| last.max(self.started_at));
-            (now.duration_since(since) > self.settings.sweep_age).then(|| Unready {
+            (now.duration_since(since) > *allowed).then(|| Unready {
                 what: format!("sweep of {account}"),
                 why: match last {
                     Some(last) => format!("the last one ended at {last}"),

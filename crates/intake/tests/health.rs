@@ -98,8 +98,7 @@ async fn guarded() -> Guarded {
     };
     let source = sources.add(source, now());
     let settings = ReadySettings {
-        accounts: BTreeSet::from([ACCOUNT.to_owned()]),
-        sweep_age: SignedDuration::from_hours(1),
+        accounts: BTreeMap::from([(ACCOUNT.to_owned(), SignedDuration::from_hours(1))]),
         source_silence: SignedDuration::from_mins(2),
         store_within: Duration::from_secs(20),
     };

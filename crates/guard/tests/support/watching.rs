@@ -62,6 +62,7 @@ pub fn quiet() -> Settings {
         reminders: Reminders::default(),
         sweep_every: SignedDuration::from_hours(1),
         record_every: SignedDuration::from_hours(24),
+        intervals: BTreeMap::new(),
         sweep_concurrency: 8,
         undecided_after: SignedDuration::from_mins(1),
     }

@@ -47,7 +47,7 @@ pub(crate) struct Account {
     /// Regions whose EBS volumes are recorded. [default: none]
     #[serde(default)]
     pub(crate) volume_regions: Vec<String>,
-    /// Never more calls a second than this. [default: as many as it answers without throttling]
+    /// Never more calls a second than this. [default: as `[recorder]` says]
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub(crate) calls_per_second: Option<u32>,
@@ -59,6 +59,12 @@ pub(crate) struct Account {
     #[serde(default = "call_attempts")]
     #[schemars(range(min = 1, max = 20))]
     pub(crate) call_attempts: u32,
+    /// How often it is gone through for its verdicts. [default: as `[recorder]` says]
+    #[serde(default)]
+    pub(crate) sweep_interval: Option<Period>,
+    /// How often everything of each of its buckets is recorded. [default: as `[recorder]` says]
+    #[serde(default)]
+    pub(crate) record_interval: Option<Period>,
 }
 
 fn call_timeout() -> Period {
@@ -73,6 +79,16 @@ impl Account {
     /// What people call it.
     pub(crate) fn label(&self) -> &str {
         self.label.as_deref().unwrap_or(&self.id)
+    }
+
+    /// How often it is gone through.
+    pub(crate) fn sweep_interval(&self, recorder: &Recorder) -> Period {
+        self.sweep_interval.unwrap_or(recorder.sweep_interval)
+    }
+
+    /// How many calls a second are the most, if there is a bound.
+    pub(crate) fn calls_per_second(&self, recorder: &Recorder) -> Option<u32> {
+        self.calls_per_second.or(recorder.calls_per_second)
     }
 
     /// Whether this is its id or its label.
@@ -97,6 +113,10 @@ pub(crate) struct Recorder {
     pub(crate) sweep_interval: Period,
     /// How often everything of every bucket is recorded.
     pub(crate) record_interval: Period,
+    /// Never more calls a second to one account than this. [default: as many as it answers without
+    /// throttling]
+    #[schemars(range(min = 1))]
+    pub(crate) calls_per_second: Option<u32>,
     /// How many buckets of one account a sweep asks about at the same time.
     #[schemars(range(min = 1, max = 1024))]
     pub(crate) concurrency: u16,
@@ -115,6 +135,7 @@ impl Default for Recorder {
             parts: None,
             sweep_interval: Period::seconds(15 * 60),
             record_interval: Period::seconds(24 * 60 * 60),
+            calls_per_second: None,
             concurrency: 32,
             undecided_after: Period::seconds(60),
         }

@@ -15,7 +15,7 @@ use guard::history::DeliveryChannel;
 use guard::record::Recorder;
 use guard::responder::{CircuitBreaker, EnforcementScope, LoopGuard, ResponderSettings};
 use guard::run::RunSettings;
-use guard::watch::{Reminders, Settings};
+use guard::watch::{Intervals, Reminders, Settings};
 use jiff::SignedDuration;
 use policy::pattern::{Pattern, Reading};
 
@@ -335,6 +335,17 @@ pub(crate) fn settings(
             .collect(),
         sweep_every: config.recorder.sweep_interval.0,
         record_every: config.recorder.record_interval.0,
+        intervals: config
+            .account
+            .iter()
+            .map(|own| {
+                let intervals = Intervals {
+                    sweep: own.sweep_interval.map(|every| every.0),
+                    record: own.record_interval.map(|every| every.0),
+                };
+                (own.id.clone(), intervals)
+            })
+            .collect(),
         sweep_concurrency: usize::from(config.recorder.concurrency),
         undecided_after: config.recorder.undecided_after.0,
     })

@@ -11,7 +11,7 @@ use super::problem::Level;
 use super::service::DEFAULT_STORE;
 use super::settings::{event_rules, topics};
 use super::value::{Text, Wildcard};
-use super::{Config, Protocol, Scope, SourceKind, Subscription};
+use super::{Account, Config, Protocol, Scope, SourceKind, Subscription};
 
 /// The summary that `portcullis config check` prints.
 pub(super) fn summary(loaded: &Loaded) -> String {
@@ -71,6 +71,9 @@ fn watched(config: &Config, out: &mut String) {
                 String::new()
             }
         );
+        if let Some(own) = intervals(account) {
+            let _ = writeln!(out, "    {own}");
+        }
     }
     let recorder = &config.recorder;
     let _ = writeln!(
@@ -112,6 +115,21 @@ fn watched(config: &Config, out: &mut String) {
         let _ = writeln!(out, "  Events: none");
     }
     out.push('\n');
+}
+
+/// What is otherwise with an account than with the rest.
+fn intervals(account: &Account) -> Option<String> {
+    let mut parts = Vec::new();
+    if let Some(every) = account.sweep_interval {
+        parts.push(format!("swept every {every}"));
+    }
+    if let Some(every) = account.record_interval {
+        parts.push(format!("recorded in full every {every}"));
+    }
+    if let Some(most) = account.calls_per_second {
+        parts.push(format!("at most {most} calls a second"));
+    }
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 fn list(names: &[Wildcard]) -> String {

@@ -63,6 +63,34 @@ fn three_lines_are_enough_and_change_nothing() {
 }
 
 #[test]
+fn an_account_can_have_intervals_and_a_rate_of_its_own() {
+    let text = SMALL.replace(
+        "account = [{ id = \"111122223333\", profile = \"audit\" }]",
+        "account = [{ id = \"111122223333\", profile = \"audit\" },
+           { id = \"444455556666\", profile = \"archive\", sweep-interval = \"6h\",
+             record-interval = \"7d\", calls-per-second = 5 }]",
+    );
+    let config = config(&format!(
+        "{text}[recorder]\nsweep-interval = \"5m\"\ncalls-per-second = 50\n"
+    ));
+    let settings = settings_of(&config);
+    let minutes = jiff::SignedDuration::from_mins;
+    assert_eq!(settings.sweep_every("111122223333"), minutes(5));
+    assert_eq!(settings.sweep_every("444455556666"), minutes(6 * 60));
+    assert_eq!(settings.record_every("111122223333"), minutes(24 * 60));
+    assert_eq!(settings.record_every("444455556666"), minutes(7 * 24 * 60));
+    let rates = config.account.iter();
+    let rates: Vec<_> = rates
+        .map(|own| own.calls_per_second(&config.recorder))
+        .collect();
+    assert_eq!(rates, [Some(50), Some(5)]);
+    let wrong = text.replace("6h", "1s");
+    let said = said(&wrong);
+    let part = "account[1].sweep-interval: less than 10 seconds";
+    assert!(said.iter().any(|line| line.contains(part)), "{said:#?}");
+}
+
+#[test]
 fn an_intake_can_be_behind_proxies_and_have_its_keys_elsewhere() {
     let intake = |more: &str| {
         format!("{SMALL}[intake]\nlisten = \"0.0.0.0:9465\"\napi-keys = [\"env:KEY\"]\n{more}")

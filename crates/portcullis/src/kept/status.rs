@@ -1,5 +1,6 @@
 //! `portcullis status`: what is watched, what is open, what waits.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use clap::Args;
@@ -12,6 +13,7 @@ use serde_json::json;
 
 use super::page::{ago, columns, json, moment, span};
 use super::{KeptArgs, ShapeArgs, delivery_channel, describe, failed};
+use crate::config::Account;
 use crate::exit::{ExitStatus, Failure};
 use crate::live::block_on;
 use crate::output::print;
@@ -29,9 +31,10 @@ pub(crate) struct StatusArgs {
     #[command(flatten)]
     shape: ShapeArgs,
 
-    /// How old the last sweep of an account may be, in minutes
-    #[arg(long, value_name = "MINUTES", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
-    stale_after: u32,
+    /// How old the last sweep of an account may be, in minutes [default: 60, or three times the account's
+    /// interval if that is more]
+    #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u32).range(1..))]
+    stale_after: Option<u32>,
 }
 
 /// How many open findings are shown.
@@ -45,8 +48,29 @@ struct Status {
     /// How deliveries of history and snapshots do, as far as one was ever tried.
     channel: Vec<(Delivered, DeliveryStatus)>,
     now: Timestamp,
-    stale_after: SignedDuration,
+    /// How old the last sweep of an account may be, by its id; of one that is not among them, an hour.
+    stale_after: BTreeMap<String, SignedDuration>,
 }
+
+/// How old the last sweep of each configured account may be.
+fn patience(args: &StatusArgs) -> BTreeMap<String, SignedDuration> {
+    if args.kept.store.is_some() {
+        return BTreeMap::new();
+    }
+    // A configuration that is not in order is said by who opens the store that it names.
+    let Ok(loaded) = args.kept.loaded() else {
+        return BTreeMap::new();
+    };
+    let config = &loaded.config;
+    let of = |own: &Account| {
+        let every = own.sweep_interval(&config.recorder).0;
+        let thrice = every.checked_mul(3).unwrap_or(SignedDuration::MAX);
+        (own.id.clone(), thrice.max(AN_HOUR))
+    };
+    config.account.iter().map(of).collect()
+}
+
+const AN_HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 /// Runs the command.
 pub(crate) fn run(args: &StatusArgs) -> Result<ExitStatus, Failure> {
@@ -66,6 +90,14 @@ async fn gather(args: &StatusArgs) -> Result<Status, Failure> {
         limit: SHOWN,
         ..FindingFilter::default()
     };
+    let mut stale_after = patience(args);
+    if let Some(minutes) = args.stale_after {
+        let asked = SignedDuration::from_mins(i64::from(minutes));
+        stale_after.values_mut().for_each(|own| *own = asked);
+        for own in &store.coverage().await.map_err(failed)? {
+            stale_after.insert(own.account.clone(), asked);
+        }
+    }
     let mut channel = Vec::new();
     for what in Delivered::ALL {
         let status = DeliveryStatus::of(&store, what).await.map_err(failed)?;
@@ -80,16 +112,17 @@ async fn gather(args: &StatusArgs) -> Result<Status, Failure> {
         totals: store.totals().await.map_err(failed)?,
         stop: store.enforcement_stop().await.map_err(failed)?,
         now: Timestamp::now(),
-        stale_after: SignedDuration::from_mins(i64::from(args.stale_after)),
+        stale_after,
     })
 }
 
 impl Status {
     /// Whether an account is not gone through as it should be.
     fn is_stale(&self, coverage: &Coverage) -> bool {
+        let allowed = self.stale_after.get(&coverage.account).unwrap_or(&AN_HOUR);
         let swept = coverage
             .last_sweep_at
-            .is_some_and(|at| self.now.duration_since(at) <= self.stale_after);
+            .is_some_and(|at| self.now.duration_since(at) <= *allowed);
         // Sweeps are of whole accounts.
         coverage.region == "*" && !swept
     }

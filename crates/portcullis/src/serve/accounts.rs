@@ -107,7 +107,9 @@ pub(crate) async fn connect_one(
     let settings = PaceSettings {
         attempts: account.call_attempts,
         timeout: account.call_timeout.unsigned(),
-        ceiling: account.calls_per_second.map(f64::from),
+        ceiling: account
+            .calls_per_second(&loaded.config.recorder)
+            .map(f64::from),
         ..PaceSettings::default()
     };
     let pace = Arc::new(Pace::new(settings, random()));

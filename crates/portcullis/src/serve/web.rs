@@ -27,7 +27,7 @@ use tokio::task::JoinSet;
 use super::clock::SystemClock;
 use super::outgoing::token_key;
 use crate::config::load::Loaded;
-use crate::config::{Config, Intake};
+use crate::config::{Account, Config, Intake};
 use crate::exit::Failure;
 
 /// How long a source may be silent before the guard counts as not ready.
@@ -154,15 +154,20 @@ impl<S: EventSink> Web<S> {
     }
 }
 
-/// Twice the interval, and what a sweep may take.
 fn ready(config: &Config) -> ReadySettings {
-    let every = config.recorder.sweep_interval.0;
-    ReadySettings {
-        accounts: config.account.iter().map(|own| own.id.clone()).collect(),
-        sweep_age: every
+    // Twice the interval, and what a sweep may take.
+    let sweep_age = |account: &Account| {
+        let every = account.sweep_interval(&config.recorder).0;
+        every
             .checked_mul(2)
             .and_then(|twice| twice.checked_add(SignedDuration::from_mins(10)))
-            .unwrap_or(SignedDuration::MAX),
+            .unwrap_or(SignedDuration::MAX)
+    };
+    let accounts = config.account.iter();
+    ReadySettings {
+        accounts: accounts
+            .map(|own| (own.id.clone(), sweep_age(own)))
+            .collect(),
         source_silence: SOURCE_SILENCE,
         store_within: STORE_WITHIN,
     }

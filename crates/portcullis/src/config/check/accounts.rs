@@ -4,7 +4,7 @@ use super::{Problem, under};
 use super::{at, is_loopback, leaves_in_clear, unique, web_address};
 use crate::config::place::KeyPath;
 use crate::config::problem::choose;
-use crate::config::{Account, Config, Encryption};
+use crate::config::{Account, Config, Encryption, Period};
 
 pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
     if config.account.is_empty() {
@@ -28,7 +28,10 @@ pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
         problems,
     );
     for (index, account) in config.account.iter().enumerate() {
-        one(account, &at!["account", index], problems);
+        let base = at!["account", index];
+        one(account, &base, problems);
+        let own = (account.sweep_interval, account.record_interval);
+        intervals(&base, own.0, own.1, problems);
     }
     recorder(config, problems);
     channel(config, problems);
@@ -119,7 +122,7 @@ fn one(account: &Account, base: &KeyPath, problems: &mut Vec<Problem>) {
     if account.calls_per_second == Some(0) {
         problems.push(Problem::error(
             under(base, "calls-per-second"),
-            "without a call nothing is watched; leave it out, or give 1 or more",
+            WITHOUT_A_CALL,
         ));
     }
 }
@@ -163,23 +166,42 @@ fn keys(account: &Account, base: &KeyPath, problems: &mut Vec<Problem>) {
     }
 }
 
-fn recorder(config: &Config, problems: &mut Vec<Problem>) {
-    let recorder = &config.recorder;
+const WITHOUT_A_CALL: &str = "without a call nothing is watched; leave it out, or give 1 or more";
+
+/// How often an account, or each, is gone through.
+fn intervals(
+    base: &KeyPath,
+    sweep: Option<Period>,
+    record: Option<Period>,
+    problems: &mut Vec<Problem>,
+) {
     for (member, period, least) in [
-        ("sweep-interval", recorder.sweep_interval, 10),
-        ("record-interval", recorder.record_interval, 60),
+        ("sweep-interval", sweep, 10),
+        ("record-interval", record, 60),
     ] {
-        if period.0.as_secs() < least {
+        if period.is_some_and(|period| period.0.as_secs() < least) {
             problems.push(Problem::error(
-                at!["recorder", member],
+                under(base, member),
                 format!("less than {least} seconds would ask without a pause"),
             ));
         }
     }
-    if recorder.sweep_interval.0.as_secs() > 86_400 {
+    if sweep.is_some_and(|sweep| sweep.0.as_secs() > 86_400) {
         problems.push(Problem::warning(
-            at!["recorder", "sweep-interval"],
+            under(base, "sweep-interval"),
             "a change that no event tells of stays unseen for more than a day",
+        ));
+    }
+}
+
+fn recorder(config: &Config, problems: &mut Vec<Problem>) {
+    let recorder = &config.recorder;
+    let (sweep, record) = (recorder.sweep_interval, recorder.record_interval);
+    intervals(&at!["recorder"], Some(sweep), Some(record), problems);
+    if recorder.calls_per_second == Some(0) {
+        problems.push(Problem::error(
+            at!["recorder", "calls-per-second"],
+            WITHOUT_A_CALL,
         ));
     }
     if recorder.concurrency == 0 || recorder.concurrency > 1024 {
