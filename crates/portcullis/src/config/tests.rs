@@ -285,7 +285,7 @@ fn errors_say_where_what_and_what_to_do() {
             "error: f.toml:1:35: account[0].labell: unknown field `labell`, expected one of `id`, \
           `label`, `profile`, `role-arn`, `external-id`, `enforcement-role-arn`, `endpoint-url`, \
           `access-key-id`, `secret-access-key`, `session-token`, `region`, `volume-regions`, \
-          `calls-per-second`\n  \
+          `calls-per-second`, `call-timeout`, `call-attempts`, `sweep-interval`, `record-interval`\n  \
           hint: did you mean `label`?"
         ]
     );
