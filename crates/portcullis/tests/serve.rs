@@ -398,7 +398,7 @@ async fn a_delivery_that_fails_is_said_wherever_somebody_looks() {
         assert!(status["snapshot"]["told_at"].is_string(), "{status}");
         let text = String::from_utf8(scene.run(&["status"]).stdout).unwrap();
         assert!(
-            text.contains("Delivery channel, snapshot: not delivered yet; FAILS"),
+            text.contains("; FAILS since ") && text.contains("there is no such bucket"),
             "{text}"
         );
         serving.stop();
