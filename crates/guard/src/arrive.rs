@@ -46,6 +46,27 @@ pub fn look(account: &str, resource_type: &str, resource_id: &str, due_at: Times
     }
 }
 
+/// The same job, where nothing happened that gives cause to it.
+pub fn review(account: &str, resource_type: &str, resource_id: &str, due_at: Timestamp) -> NewJob {
+    NewJob {
+        kind: JobKind::Review,
+        ..look(account, resource_type, resource_id, due_at)
+    }
+}
+
+/// The payload of a look that is asked for twice: whatever either says stands, and the later where both
+/// say it.
+pub(crate) fn joined(before: &Value, asked: &Value) -> Value {
+    let (Some(old), Some(new)) = (before.as_object(), asked.as_object()) else {
+        return asked.clone();
+    };
+    let mut joined = old.clone();
+    joined.extend(new.clone());
+    let mut joined = Value::Object(joined);
+    account_wide::join(&mut joined, before);
+    joined
+}
+
 /// The job that goes through an account.
 pub fn sweep(account: &str, due_at: Timestamp) -> NewJob {
     NewJob {

@@ -249,7 +249,12 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
                     {
                         untold += 1;
                     }
-                    let mut look = arrive::look(&account.id, BUCKET, &bucket.name, now);
+                    let mut look = if known.is_none() && bucket.glimpse.causes.is_empty() {
+                        // One that is only not recorded yet, as all are at first.
+                        arrive::review(&account.id, BUCKET, &bucket.name, now)
+                    } else {
+                        arrive::look(&account.id, BUCKET, &bucket.name, now)
+                    };
                     account_wide::made_for(&mut look, &about_all);
                     looks.push(look);
                     self.ask_when_full(&mut looks).await?;
@@ -372,7 +377,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         let mut due_at = now;
         let mut looks = Vec::new();
         for name in names {
-            let mut look = arrive::look(&account.id, BUCKET, name, due_at);
+            let mut look = arrive::review(&account.id, BUCKET, name, due_at);
             look.payload["everything"] = json!(true);
             looks.push(look);
             due_at = due_at.checked_add(step).unwrap_or(due_at);

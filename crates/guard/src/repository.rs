@@ -109,7 +109,8 @@ pub trait Repository: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Accepted, RepositoryError>> + Send;
 
     /// Asks for work. A job of the same key that waits or runs is asked for again: the earlier due
-    /// time and the later payload count, and one that runs will run again.
+    /// time counts, kind and payload are joined ([`NewJob::joined_to`]), and one that runs will run
+    /// again.
     fn request(
         &self,
         jobs: &[NewJob],

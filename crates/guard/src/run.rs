@@ -28,7 +28,7 @@ pub struct RunSettings {
     pub lease: Duration,
     /// See [`WorkSettings::poll`].
     pub poll: Duration,
-    /// Looks at the same time.
+    /// Looks at the same time. A quarter as many more go to those for which nothing happened.
     pub looks: usize,
     /// Deliveries at the same time.
     pub deliveries: usize,
@@ -37,6 +37,9 @@ pub struct RunSettings {
     /// How long what is not needed for judgement any more is kept.
     pub keep_for: jiff::SignedDuration,
 }
+
+/// Of so many looks, one place more is for those for which nothing happened.
+const REVIEWS: usize = 4;
 
 /// Runs the guard until `stop` turns true. Work that runs then is finished.
 ///
@@ -67,7 +70,7 @@ where
         payload: serde_json::Value::Null,
         due_at: now,
     });
-    jobs.extend(guard.schedules(now));
+    jobs.extend(guard.schedules_due(now).await?);
     jobs.extend([expiry::exceptions(now), coverage::coverage(now)]);
     if let (Some(channel), Some(_)) = (&guard.settings.delivery_channel, &files) {
         jobs.extend(history::scheduled(channel, now));
@@ -80,12 +83,17 @@ where
         poll: settings.poll,
         concurrency,
     };
-    {
+    let reviews = settings.looks.div_ceil(REVIEWS);
+    let kinds: [(&'static [JobKind], usize); 2] = [
+        (&[JobKind::Look], settings.looks),
+        (&[JobKind::Review], reviews),
+    ];
+    for (kinds, places) in kinds {
         let looking = Arc::clone(&guard);
         loops.spawn(worker(
             &guard,
-            &[JobKind::Look],
-            with(settings.looks),
+            kinds,
+            with(places),
             stop.clone(),
             move |job| {
                 let guard = Arc::clone(&looking);

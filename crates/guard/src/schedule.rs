@@ -8,11 +8,11 @@ use std::time::Duration;
 use compliance::item::{ACCOUNT, ACCOUNT_PUBLIC_ACCESS_BLOCK, BUCKET, VOLUME};
 use compliance::rules::configured::Frequency;
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::account::{Account, Reach};
-use crate::arrive::look;
+use crate::arrive::{look, review};
 use crate::clock::Clock;
 use crate::error::CallError;
 use crate::record::account::volumes;
@@ -52,21 +52,49 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             .collect()
     }
 
+    /// The same, each when it was last done and an interval more: a start is no reason to evaluate
+    /// everything, but what was never evaluated so is.
+    pub async fn schedules_due(&self, now: Timestamp) -> Result<Vec<NewJob>, RepositoryError> {
+        let mut jobs = self.schedules(now);
+        for job in &mut jobs {
+            let Some(frequency) = frequency_of(&job.payload) else {
+                continue;
+            };
+            let done = self.repository.remembered(&done_name(frequency)).await?;
+            let Some(done) = done.filter(|done| done["of"] == self.evaluated(frequency)) else {
+                continue;
+            };
+            let at: Option<Timestamp> = done["at"].as_str().and_then(|at| at.parse().ok());
+            if let Some(at) = at {
+                job.due_at = later(at, interval(frequency)).max(now);
+            }
+        }
+        Ok(jobs)
+    }
+
+    /// What is evaluated on a schedule: another rule or account has not been.
+    fn evaluated(&self, frequency: Frequency) -> Value {
+        let rules = self.settings.rules.iter();
+        let rules: Vec<&str> = rules
+            .filter(|rule| rule.is_enabled() && rule.frequency() == Some(frequency))
+            .map(|rule| rule.name())
+            .collect();
+        let accounts: Vec<_> = self
+            .accounts
+            .values()
+            .map(|account| json!([account.id, account.volume_regions]))
+            .collect();
+        json!({"rules": rules, "accounts": accounts})
+    }
+
     /// Does a [`JobKind::Periodic`] job.
     pub async fn evaluate_on_schedule(&self, job: &Job) -> Did {
-        let wanted = job.payload["frequency"].as_str().unwrap_or_default();
-        let frequency = Frequency::ALL
-            .into_iter()
-            .find(|frequency| frequency.as_str() == wanted);
-        let Some(frequency) = frequency else {
+        let Some(frequency) = frequency_of(&job.payload) else {
             return Did::Finish(Finish::Done);
         };
         let now = self.clock.now();
         let (wait, error) = match self.ask_for_looks(frequency, now).await {
-            Ok(()) => (
-                Duration::from_secs(u64::from(frequency.hours()) * 3600),
-                None,
-            ),
+            Ok(()) => (interval(frequency), None),
             Err(error) => {
                 tracing::warn!(%error, "rules on a schedule are evaluated later");
                 (
@@ -105,7 +133,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
                 recorder.records(resource_type) && (is_default || types.contains(&resource_type))
             };
             if types.contains(&BUCKET) && recorder.records(BUCKET) {
-                self.look_at_buckets(account, now).await?;
+                self.look_at_buckets(account, frequency, now).await?;
             }
             let mut looks = Vec::new();
             if account.services().is_some() {
@@ -117,17 +145,23 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             }
             self.repository.request(&looks, now).await?;
             if due(VOLUME) {
-                self.look_at_volumes(account, now).await?;
+                self.look_at_volumes(account, frequency, now).await?;
             }
         }
+        let done = json!({"at": now.to_string(), "of": self.evaluated(frequency)});
+        self.repository
+            .remember(&done_name(frequency), &done)
+            .await?;
         Ok(())
     }
 
     async fn look_at_buckets(
         &self,
         account: &Account<A>,
+        frequency: Frequency,
         now: Timestamp,
     ) -> Result<(), RepositoryError> {
+        let mut spread = Spread::over(frequency, now);
         let mut after: Option<String> = None;
         loop {
             let ids = self
@@ -140,7 +174,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             after = Some(last.clone());
             let looks: Vec<NewJob> = ids
                 .iter()
-                .map(|id| look(&account.id, BUCKET, id, now))
+                .map(|id| review(&account.id, BUCKET, id, spread.next()))
                 .collect();
             self.repository.request(&looks, now).await?;
         }
@@ -150,11 +184,13 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
     async fn look_at_volumes(
         &self,
         account: &Account<A>,
+        frequency: Frequency,
         now: Timestamp,
     ) -> Result<(), ScheduleError> {
         let Some(services) = account.services() else {
             return Ok(());
         };
+        let mut spread = Spread::over(frequency, now);
         let mut looks = Vec::new();
         for region in &account.volume_regions {
             let listed = volumes(&**services, account.pace(), region)
@@ -164,7 +200,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
                     error,
                 })?;
             for volume in listed {
-                let mut look = look(&account.id, VOLUME, &volume.id, now);
+                let mut look = review(&account.id, VOLUME, &volume.id, spread.next());
                 look.payload["region"] = json!(region);
                 looks.push(look);
             }
@@ -178,7 +214,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             let Some(last) = ids.last() else { break };
             after = Some(last.clone());
             for id in ids {
-                let wanted = look(&account.id, VOLUME, &id, now);
+                let wanted = review(&account.id, VOLUME, &id, now);
                 if looks.iter().any(|look| look.key == wanted.key) {
                     continue;
                 }
@@ -193,5 +229,51 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             self.repository.request(some, now).await?;
         }
         Ok(())
+    }
+}
+
+fn frequency_of(payload: &Value) -> Option<Frequency> {
+    let wanted = payload["frequency"].as_str()?;
+    let mut all = Frequency::ALL.into_iter();
+    all.find(|frequency| frequency.as_str() == wanted)
+}
+
+fn interval(frequency: Frequency) -> Duration {
+    Duration::from_secs(u64::from(frequency.hours()) * 3600)
+}
+
+/// Under this name the store remembers when a schedule was last done.
+fn done_name(frequency: Frequency) -> String {
+    format!("evaluated {}", frequency.as_str())
+}
+
+/// Times for many looks, so that they do not all ask the store at once: one after the other, within half
+/// the time until the next round.
+struct Spread {
+    from: Timestamp,
+    within: Duration,
+    after: Duration,
+}
+
+/// The pause between two looks, where there is time for it.
+const STEP: Duration = Duration::from_millis(100);
+
+impl Spread {
+    fn over(frequency: Frequency, from: Timestamp) -> Spread {
+        Spread {
+            from,
+            within: interval(frequency) / 2,
+            after: Duration::ZERO,
+        }
+    }
+
+    fn next(&mut self) -> Timestamp {
+        let at = later(self.from, self.after);
+        self.after += STEP;
+        if self.after >= self.within {
+            // More than fit in: they are spread over the same time again.
+            self.after = Duration::ZERO;
+        }
+        at
     }
 }

@@ -10,6 +10,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::arrive;
+
 /// A resource as the store knows it.
 #[derive(Clone, Debug)]
 pub struct ResourceRecord {
@@ -287,8 +289,11 @@ pub struct Job {
 /// Kinds of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum JobKind {
-    /// Look at one resource again.
+    /// Look at one resource again, because something happened.
     Look,
+    /// The same without anything having happened: there can be as many as resources, and they have
+    /// places of their own, so that neither waits for the other.
+    Review,
     /// Send one message to one target.
     Deliver,
     /// Go through one account.
@@ -309,8 +314,9 @@ pub enum JobKind {
 
 impl JobKind {
     /// Every kind with its name in the store.
-    pub const ALL: [(JobKind, &'static str); 9] = [
+    pub const ALL: [(JobKind, &'static str); 10] = [
         (JobKind::Look, "look"),
+        (JobKind::Review, "review"),
         (JobKind::Deliver, "deliver"),
         (JobKind::Sweep, "sweep"),
         (JobKind::Escalate, "escalate"),
@@ -353,8 +359,25 @@ pub struct NewJob {
     pub key: String,
     /// What else is needed.
     pub payload: Value,
-    /// When. If a job of this key waits already, the earlier of both counts (and the later payload).
+    /// When. If a job of this key waits already, the earlier of both counts.
     pub due_at: Timestamp,
+}
+
+impl NewJob {
+    /// What a job that waits or runs is to be when this is asked for of the same key: nothing that a
+    /// look was asked for gets lost. Of other jobs the later payload counts.
+    pub fn joined_to(&self, kind: JobKind, payload: &Value) -> (JobKind, Value) {
+        let looks = |kind| matches!(kind, JobKind::Look | JobKind::Review);
+        if !(looks(kind) && looks(self.kind)) {
+            return (self.kind, self.payload.clone());
+        }
+        let kind = if kind == JobKind::Look {
+            kind
+        } else {
+            self.kind
+        };
+        (kind, arrive::joined(payload, &self.payload))
+    }
 }
 
 /// How a job ended.

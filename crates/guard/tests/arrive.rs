@@ -19,7 +19,7 @@ use guard::ports::record::{BucketPart, Volume, VolumeAttachment};
 use guard::repository::Repository;
 use guard::state::{FindingState, JobKind, ResourceRecord};
 use guard::watch::Settings;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use policy::bucket::PublicAccessBlock;
 use serde_json::{Value, json};
 use support::power::Power;
@@ -118,9 +118,11 @@ impl World {
 
     /// Does what is due.
     async fn work(&self) {
-        while let Some(job) = claimed(&self.guard, JobKind::Look, None).await {
-            let did = self.guard.look(&job).await;
-            ended(&self.guard, &job, did).await;
+        for kind in [JobKind::Look, JobKind::Review] {
+            while let Some(job) = claimed(&self.guard, kind, None).await {
+                let did = self.guard.look(&job).await;
+                ended(&self.guard, &job, did).await;
+            }
         }
     }
 
@@ -495,5 +497,154 @@ async fn a_volume_is_looked_for_where_it_is() {
             .item
             .status
             .is_deleted()
+    );
+}
+
+/// Whatever else asks for the same look: what one was asked for stands.
+#[tokio::test]
+async fn a_look_that_is_asked_for_twice_loses_nothing() {
+    let mut world = World::new(versioning());
+    world.part(BucketPart::Versioning, versioning_is("Enabled"));
+    world.told_of_bucket("CreateBucket").await;
+    world.work().await;
+    world.clock.advance(SignedDuration::from_mins(1));
+    world.part(BucketPart::Versioning, versioning_is("Suspended"));
+    world.told_of_bucket("PutBucketVersioning").await;
+    world.told_of_bucket("PutBucketAcl").await;
+    let now = world.clock.now();
+    let later = now + SignedDuration::from_hours(6);
+    let review = guard::arrive::review(ACCOUNT, BUCKET, "b", later);
+    world
+        .guard
+        .repository
+        .request(&[review], now)
+        .await
+        .unwrap();
+    world.work().await;
+    assert_eq!(world.says("versioned").await, ComplianceType::NonCompliant);
+    // The other way round: what waits for its time is done when something happens, and in full.
+    let mut full = guard::arrive::review(ACCOUNT, BUCKET, "b", later);
+    full.payload["everything"] = json!(true);
+    world.guard.repository.request(&[full], now).await.unwrap();
+    world.part(BucketPart::Versioning, versioning_is("Enabled"));
+    world.told_of_bucket("PutBucketAcl").await;
+    world.work().await;
+    assert_eq!(world.says("versioned").await, ComplianceType::Compliant);
+    assert!(claimed(&world.guard, JobKind::Review, None).await.is_none());
+}
+
+/// Who made the account's block go is known also to a look that waited for something else.
+#[tokio::test]
+async fn a_look_that_waits_learns_what_it_is_made_for() {
+    let mut world = World::new(of_the_account());
+    *world.memory.account_block.lock().unwrap() = Some(all_on());
+    world.memory.change("b", |state| {
+        state.policy = Some(public_policy("b", "s3:GetObject"));
+    });
+    world.told_of_bucket("PutBucketPolicy").await;
+    world.work().await;
+    world.clock.advance(SignedDuration::from_secs(1));
+    *world.memory.account_block.lock().unwrap() = None;
+    let parameters = json!({"accountId": ACCOUNT});
+    for _ in 0..2 {
+        world
+            .told("s3", "DeleteAccountPublicAccessBlock", parameters.clone())
+            .await;
+        world.sweep().await;
+        world.clock.advance(SignedDuration::from_mins(1));
+    }
+    let now = world.clock.now();
+    let review = guard::arrive::review(ACCOUNT, BUCKET, "b", now);
+    world
+        .guard
+        .repository
+        .request(&[review], now)
+        .await
+        .unwrap();
+    world.work().await;
+    let exposure = &world.known().await.exposures[0];
+    assert_eq!(exposure.event_id.as_deref(), Some("e-2"), "the first");
+    assert_eq!(exposure.actor.as_deref(), Some(MALLORY));
+}
+
+fn on_schedule(names: &[&str]) -> Settings {
+    let rules_of = names.iter().map(|name| {
+        json!({"name": name, "identifier": "S3_BUCKET_PUBLIC_READ_PROHIBITED", "frequency": "24h"})
+    });
+    rules(rules_of.collect())
+}
+
+/// When the rules on a schedule are evaluated, if the guard were started now.
+async fn due(guard: &Watching) -> Timestamp {
+    let jobs = guard.schedules_due(guard.clock.now()).await.unwrap();
+    let [job] = jobs.as_slice() else {
+        unreachable!("{jobs:?}")
+    };
+    job.due_at
+}
+
+#[tokio::test]
+async fn what_happens_does_not_wait_for_what_is_only_due() {
+    let mut world = World::new(on_schedule(&["read"]));
+    for bucket in 0..700 {
+        let mut buckets = world.memory.buckets.lock().unwrap();
+        buckets.insert(format!("b-{bucket}"), closed());
+    }
+    // At first none is recorded, and of none anything is known to have happened.
+    let sweep = guard::arrive::sweep(ACCOUNT, world.clock.now());
+    world
+        .guard
+        .repository
+        .request(&[sweep], world.clock.now())
+        .await
+        .unwrap();
+    world.sweep().await;
+    world.told_of_bucket("PutBucketAcl").await;
+    let asked = |kind: JobKind| {
+        let disk = world.guard.repository.disk.borrow();
+        let mut due: Vec<Timestamp> = disk
+            .jobs
+            .values()
+            .filter(|row| row.job.kind == kind && row.job.payload["resourceType"] == BUCKET)
+            .map(|row| row.job.due_at)
+            .collect();
+        due.sort();
+        due
+    };
+    assert_eq!(asked(JobKind::Look).len(), 1);
+    assert_eq!(asked(JobKind::Review).len(), 700);
+    world.work().await;
+    // Nor at the hour when all of them are due.
+    let start = world.clock.now();
+    let disk = &world.guard.repository.disk;
+    disk.send_modify(|disk| disk.jobs.clear());
+    assert_eq!(due(&world.guard).await, start, "never done");
+    let periodic = world.guard.schedules_due(start).await.unwrap().remove(0);
+    let job = claimed(&world.guard, JobKind::Periodic, Some(periodic))
+        .await
+        .unwrap();
+    let did = world.guard.evaluate_on_schedule(&job).await;
+    ended(&world.guard, &job, did).await;
+    let reviews = asked(JobKind::Review);
+    assert_eq!(reviews.len(), 701);
+    assert!(reviews[100] > reviews[0] && reviews[700] < start + SignedDuration::from_hours(12));
+    assert_eq!(asked(JobKind::Look), []);
+
+    // A start is no reason to evaluate all again; a rule that never was is one.
+    world.clock.advance(SignedDuration::from_hours(1));
+    let again = |settings| {
+        worker(
+            &world.memory,
+            None,
+            &world.clock,
+            &world.guard.repository,
+            settings,
+        )
+    };
+    let tomorrow = start + SignedDuration::from_hours(24);
+    assert_eq!(due(&again(on_schedule(&["read"]))).await, tomorrow);
+    assert_eq!(
+        due(&again(on_schedule(&["read", "new"]))).await,
+        world.clock.now()
     );
 }

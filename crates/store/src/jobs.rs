@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::error::Failure;
 use crate::signal::notify;
-use crate::sql::{Row, Session, query};
+use crate::sql::{Query, Row, Session, query};
 
 /// Asks for a job.
 pub(crate) async fn ask(
@@ -21,6 +21,74 @@ pub(crate) async fn ask(
     job: &NewJob,
     now: Timestamp,
 ) -> Result<(), Failure> {
+    match job.kind {
+        JobKind::Look | JobKind::Review => join(session, job, now).await,
+        _ => replace(session, job, now).await,
+    }
+}
+
+/// Asks for a job, and joins it to one of the same key that waits or runs. One statement cannot: what
+/// is joined depends on both payloads.
+async fn join(session: &mut Session, job: &NewJob, now: Timestamp) -> Result<(), Failure> {
+    let waiting = session.dialect().choose(
+        "SELECT id, kind, payload FROM jobs WHERE key = $1 AND dead_at IS NULL",
+        "SELECT id, kind, payload FROM jobs WHERE key = $1 AND dead_at IS NULL FOR UPDATE",
+    );
+    // Each round but the last found one that ended in between.
+    for _ in 0..ROUNDS {
+        let new = session
+            .run(
+                query(
+                    "jobs",
+                    "INSERT INTO jobs (kind, key, payload, due_at, ready_at, attempts, generation, \
+                     claims, created_at) VALUES ($1, $2, $3, $4, $4, 0, 1, 0, $5) \
+                     ON CONFLICT (key) WHERE dead_at IS NULL DO NOTHING",
+                )
+                .bind(job.kind.as_str())
+                .bind(&job.key)
+                .bind(&job.payload)
+                .bind(job.due_at)
+                .bind(now),
+            )
+            .await?;
+        if new > 0 {
+            return Ok(());
+        }
+        let Some(row) = session.row(query("jobs", waiting).bind(&job.key)).await? else {
+            continue;
+        };
+        let (kind, payload) = job.joined_to(kind(&row)?, &row.json("payload")?);
+        session
+            .run(
+                query(
+                    "jobs",
+                    "UPDATE jobs SET generation = generation + 1, kind = $2, payload = $3, \
+                     due_at = CASE WHEN lease IS NULL AND $4 < due_at THEN $4 ELSE due_at END, \
+                     ready_at = CASE WHEN lease IS NULL AND $4 < ready_at \
+                         THEN $4 ELSE ready_at END, \
+                     again_at = CASE WHEN lease IS NULL THEN again_at \
+                         WHEN again_at IS NULL OR $4 < again_at THEN $4 ELSE again_at END \
+                     WHERE id = $1",
+                )
+                .bind(row.int("id")?)
+                .bind(kind.as_str())
+                .bind(&payload)
+                .bind(job.due_at),
+            )
+            .await?;
+        return Ok(());
+    }
+    Err(RepositoryError::Unavailable {
+        detail: format!("{} is taken up and ended all the time", job.key),
+    }
+    .into())
+}
+
+/// How often a job is asked for that is ended by others at the same moment.
+const ROUNDS: u32 = 20;
+
+/// Asks for a job; of one of the same key the later payload counts.
+async fn replace(session: &mut Session, job: &NewJob, now: Timestamp) -> Result<(), Failure> {
     let notice = match job.kind {
         JobKind::Deliver => job.payload.get("notice").and_then(|id| id.as_str()),
         _ => None,
@@ -212,14 +280,18 @@ fn job(row: &Row) -> Result<Job, RepositoryError> {
     })
 }
 
-/// The kinds as seven arguments, repeated where there are fewer: one statement serves all.
-fn seven(kinds: &[JobKind]) -> Option<[&'static str; JobKind::ALL.len()]> {
-    let first = kinds.first()?.as_str();
-    let mut all = [first; JobKind::ALL.len()];
-    for (place, kind) in all.iter_mut().zip(kinds) {
-        *place = kind.as_str();
+/// The condition that a job is of one of these kinds, with its arguments from `$first` on. A single kind
+/// is compared and not looked up in a list: then its jobs come out of the index in order.
+fn of_kinds(kinds: &[JobKind], first: usize) -> Option<String> {
+    let places: Vec<String> = (first..)
+        .zip(kinds)
+        .map(|(place, _)| format!("${place}"))
+        .collect();
+    match places.as_slice() {
+        [] => None,
+        [one] => Some(format!("kind = {one}")),
+        several => Some(format!("kind IN ({})", several.join(", "))),
     }
-    Some(all)
 }
 
 /// When a lease that begins now ends.
@@ -238,37 +310,29 @@ pub(crate) async fn claim(
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<Job>, Failure> {
-    let Some(kinds) = distinct(kinds).as_deref().and_then(seven) else {
+    let kinds = distinct(kinds);
+    let Some(of_kinds) = of_kinds(&kinds, 5) else {
         return Ok(Vec::new());
     };
     // MATERIALIZED: chosen once, not again for each row.
-    let text = session.dialect().choose(
+    let locked = session.dialect().choose("", " FOR UPDATE SKIP LOCKED");
+    let text = format!(
         "WITH picked AS MATERIALIZED (SELECT id FROM jobs \
-         WHERE ready_at <= $1 AND kind IN ($5, $6, $7, $8, $9, $10, $11) \
-         ORDER BY ready_at, id LIMIT $2) \
+         WHERE ready_at <= $1 AND {of_kinds} ORDER BY ready_at, id LIMIT $2{locked}) \
          UPDATE jobs SET attempts = attempts + 1, claims = claims + 1, \
          lease = $3 || ' ' || CAST(id AS TEXT) || '.' || CAST(claims + 1 AS TEXT), ready_at = $4, \
          again_at = CASE WHEN again_at <= $1 THEN NULL ELSE again_at END \
          WHERE id IN (SELECT id FROM picked) \
          RETURNING id, kind, key, payload, due_at, attempts, generation, lease, created_at, \
-         last_error",
-        "WITH picked AS MATERIALIZED (SELECT id FROM jobs \
-         WHERE ready_at <= $1 AND kind IN ($5, $6, $7, $8, $9, $10, $11) \
-         ORDER BY ready_at, id LIMIT $2 FOR UPDATE SKIP LOCKED) \
-         UPDATE jobs SET attempts = attempts + 1, claims = claims + 1, \
-         lease = $3 || ' ' || CAST(id AS TEXT) || '.' || CAST(claims + 1 AS TEXT), ready_at = $4, \
-         again_at = CASE WHEN again_at <= $1 THEN NULL ELSE again_at END \
-         WHERE id IN (SELECT id FROM picked) \
-         RETURNING id, kind, key, payload, due_at, attempts, generation, lease, created_at, \
-         last_error",
+         last_error"
     );
-    let mut statement = query("jobs", text)
+    let mut statement = Query::composed("jobs", text)
         .bind(now)
         .bind(limit)
         .bind(worker)
         .bind(until(now, lease));
     for kind in kinds {
-        statement = statement.bind(kind);
+        statement = statement.bind(kind.as_str());
     }
     let rows = session.rows(statement).await?;
     let mut jobs = rows.iter().map(job).collect::<Result<Vec<_>, _>>()?;
@@ -276,11 +340,11 @@ pub(crate) async fn claim(
     Ok(jobs)
 }
 
-fn distinct(kinds: &[JobKind]) -> Option<Vec<JobKind>> {
+fn distinct(kinds: &[JobKind]) -> Vec<JobKind> {
     let mut kinds = kinds.to_vec();
     kinds.sort();
     kinds.dedup();
-    (!kinds.is_empty()).then_some(kinds)
+    kinds
 }
 
 pub(crate) async fn renew(
@@ -310,16 +374,17 @@ pub(crate) async fn next_due(
     session: &mut Session,
     kinds: &[JobKind],
 ) -> Result<Option<Timestamp>, Failure> {
-    let Some(kinds) = distinct(kinds).as_deref().and_then(seven) else {
+    let kinds = distinct(kinds);
+    let Some(of_kinds) = of_kinds(&kinds, 1) else {
         return Ok(None);
     };
-    let mut statement = query(
-        "jobs",
-        "SELECT id, ready_at FROM jobs WHERE ready_at IS NOT NULL \
-         AND kind IN ($1, $2, $3, $4, $5, $6, $7) ORDER BY ready_at, id LIMIT 1",
+    let text = format!(
+        "SELECT id, ready_at FROM jobs WHERE ready_at IS NOT NULL AND {of_kinds} \
+         ORDER BY ready_at, id LIMIT 1"
     );
+    let mut statement = Query::composed("jobs", text);
     for kind in kinds {
-        statement = statement.bind(kind);
+        statement = statement.bind(kind.as_str());
     }
     match session.row(statement).await? {
         Some(row) => Ok(Some(row.time("ready_at")?)),

@@ -47,6 +47,9 @@ on_both! {
         what_failed_is_counted_and_what_is_repeated_is_not,
         dead_letters_are_kept_and_redriven,
         no_job_is_given_to_two,
+        what_a_look_is_asked_for_is_kept,
+        of_many_who_ask_nobody_is_forgotten,
+        what_happens_does_not_wait_for_what_is_only_due,
         those_who_wait_hear_of_work;
     looks:
         a_look_is_committed_whole,

@@ -74,6 +74,15 @@ pub(crate) fn causes(payload: &Value) -> Vec<EventRecord> {
         .collect()
 }
 
+/// Adds what an earlier payload names to one that says the same of it.
+pub(super) fn join(payload: &mut Value, before: &Value) {
+    let mut causes = read(before);
+    if !causes.is_empty() {
+        causes.extend(read(payload));
+        payload[MEMBER] = json!(bounded(causes));
+    }
+}
+
 fn read(payload: &Value) -> Vec<Cause> {
     payload
         .get(MEMBER)

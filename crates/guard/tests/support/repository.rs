@@ -101,10 +101,11 @@ impl MemoryRepository {
 impl Disk {
     /// Whether no look and no delivery is to be done.
     pub fn is_idle(&self) -> bool {
+        let waits = [JobKind::Look, JobKind::Review, JobKind::Deliver];
         !self
             .jobs
             .values()
-            .any(|row| !row.dead && matches!(row.job.kind, JobKind::Look | JobKind::Deliver))
+            .any(|row| !row.dead && waits.contains(&row.job.kind))
     }
 
     fn request(&mut self, new: &NewJob, now: Timestamp) {
@@ -114,7 +115,7 @@ impl Disk {
             .find(|row| !row.dead && row.job.key == new.key);
         if let Some(row) = known {
             row.job.generation += 1;
-            row.job.payload.clone_from(&new.payload);
+            (row.job.kind, row.job.payload) = new.joined_to(row.job.kind, &row.job.payload);
             row.job.due_at = row.job.due_at.min(new.due_at);
             if row.held_until.is_some() {
                 row.again = Some(row.again.map_or(new.due_at, |at| at.min(new.due_at)));

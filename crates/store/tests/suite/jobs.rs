@@ -365,3 +365,109 @@ pub(crate) async fn those_who_wait_hear_of_work(place: &Place) {
         }
     }
 }
+
+fn asked(kind: JobKind, seconds: i64, says: &str) -> NewJob {
+    let mut job = look("a", seconds);
+    job.kind = kind;
+    job.payload[says] = json!(true);
+    job
+}
+
+pub(crate) async fn what_a_look_is_asked_for_is_kept(place: &Place) {
+    let store = place.open().await;
+    let everything = asked(JobKind::Review, 90, "everything");
+    store.request(&[everything], at(0)).await.unwrap();
+    assert_eq!(
+        store.next_due(&[JobKind::Review]).await.unwrap(),
+        Some(at(90))
+    );
+    // What happens makes it urgent, and takes nothing of it away.
+    store.request(&[look("a", 5)], at(5)).await.unwrap();
+    store
+        .request(&[asked(JobKind::Review, 7, "anew")], at(6))
+        .await
+        .unwrap();
+    assert_eq!(store.next_due(&[JobKind::Review]).await.unwrap(), None);
+    let first = claim(&store, 5).await.remove(0);
+    let both = json!({"resourceId": "a", "everything": true, "anew": true});
+    assert_eq!(
+        (first.kind, first.due_at, &first.payload),
+        (JobKind::Look, at(5), &both)
+    );
+    assert_eq!(first.generation, 3);
+    // The same while it runs.
+    store
+        .request(&[asked(JobKind::Review, 8, "region")], at(6))
+        .await
+        .unwrap();
+    store.request(&[look("a", 9)], at(6)).await.unwrap();
+    store.finish(&first, Finish::Done, at(7)).await.unwrap();
+    let second = claim(&store, 8).await.remove(0);
+    assert_eq!(second.payload["region"], true);
+    store.finish(&second, Finish::Done, at(8)).await.unwrap();
+    // Of other jobs the later payload counts.
+    for says in ["one", "other"] {
+        store
+            .request(&[asked(JobKind::Sweep, 0, says)], at(9))
+            .await
+            .unwrap();
+    }
+    let sweeps = store
+        .claim(&[JobKind::Sweep], "worker", LEASE, at(9), 9)
+        .await;
+    let payload = &sweeps.unwrap()[0].payload;
+    assert_eq!(*payload, json!({"resourceId": "a", "other": true}));
+}
+
+/// Many workers ask for the same look at the same time, while it is done again and again.
+pub(crate) async fn of_many_who_ask_nobody_is_forgotten(place: &Place) {
+    const ASKING: usize = 6;
+    const TIMES: usize = 12;
+    let store = Arc::new(place.open().await);
+    let mut asking = tokio::task::JoinSet::new();
+    for own in 0..ASKING {
+        let store = Arc::new(place.open().await);
+        asking.spawn(async move {
+            for time in 0..TIMES {
+                let job = asked(JobKind::Look, 0, &format!("{own}.{time}"));
+                store.request(&[job], at(0)).await.unwrap();
+            }
+        });
+    }
+    let mut told = std::collections::BTreeSet::new();
+    while told.len() < ASKING * TIMES {
+        for job in claim(&store, 0).await {
+            let members = job.payload.as_object().unwrap();
+            told.extend(members.keys().filter(|name| name.contains('.')).cloned());
+            store.finish(&job, Finish::Done, at(0)).await.unwrap();
+        }
+        tokio::task::yield_now().await;
+    }
+    while let Some(asked) = asking.join_next().await {
+        asked.unwrap();
+    }
+}
+
+pub(crate) async fn what_happens_does_not_wait_for_what_is_only_due(place: &Place) {
+    let store = place.open().await;
+    let reviews: Vec<NewJob> = (0..3_000)
+        .map(|number| NewJob {
+            kind: JobKind::Review,
+            ..look(&format!("b-{number}"), 0)
+        })
+        .collect();
+    store.request(&reviews, at(0)).await.unwrap();
+    store.request(&[look("a", 50)], at(50)).await.unwrap();
+    let jobs = claim(&store, 60).await;
+    assert_eq!(jobs.len(), 1);
+    assert_eq!(jobs[0].key, look("a", 0).key);
+    // And whoever does both gets both, the earliest first.
+    let both = [JobKind::Look, JobKind::Review];
+    store.request(&[look("c", 55)], at(55)).await.unwrap();
+    let jobs = store
+        .claim(&both, "worker", LEASE, at(60), 5_000)
+        .await
+        .unwrap();
+    assert_eq!(jobs.len(), 3_001);
+    assert_eq!(jobs.last().unwrap().key, look("c", 0).key);
+}
