@@ -278,7 +278,9 @@ async fn killed_and_killed(store: Option<String>, workers: usize) {
 /// another process tells of its work only through the store.
 async fn settled(store: &store::Store) {
     for _ in 0..6_000 {
-        let next = store.next_due(&[JobKind::Look, JobKind::Review, JobKind::Deliver]).await;
+        let next = store
+            .next_due(&[JobKind::Look, JobKind::Review, JobKind::Deliver])
+            .await;
         // Full records of the buckets are spread over the hours to come.
         let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(1);
         if next.unwrap().is_none_or(|due| due > soon) {
