@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
 use crate::door::Door;
 use crate::gate::Gate;
@@ -69,6 +70,8 @@ struct Shared {
     upstream: SocketAddr,
     plan: Mutex<Plan>,
     connections: Log<Connection>,
+    /// Counts how often everything fell silent.
+    silences: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
@@ -92,6 +95,7 @@ impl TcpProxy {
                 then: ConnectionFault::Pass,
             }),
             connections: Log::new(),
+            silences: watch::Sender::new(0),
         });
         let door = {
             let shared = shared.clone();
@@ -144,6 +148,12 @@ impl TcpProxy {
         self.door.disconnect().await
     }
 
+    /// Lets every connection that there is fall silent for ever: it stays, and nothing comes through any
+    /// more, as when a firewall has forgotten it. New ones become what is planned for them.
+    pub fn silence(&self) {
+        self.shared.silences.send_modify(|count| *count += 1);
+    }
+
     /// Refuses connections, and ends those that there are, as if no server were running.
     ///
     /// # Errors
@@ -194,6 +204,8 @@ impl Drop for Entry<'_> {
 }
 
 async fn serve(mut client: TcpStream, shared: Arc<Shared>) {
+    let mut silences = shared.silences.subscribe();
+    silences.mark_unchanged();
     let fault = {
         let mut plan = shared.plan();
         plan.first.pop_front().unwrap_or_else(|| plan.then.clone())
@@ -206,21 +218,14 @@ async fn serve(mut client: TcpStream, shared: Arc<Shared>) {
         }),
         connections: &shared.connections,
     };
-    let end = match fault {
-        ConnectionFault::Silence => silence(&mut client).await,
-        ConnectionFault::Reset => End::Reset,
-        ConnectionFault::Pass => forward(&mut client, &shared, &entry, None).await,
-        ConnectionFault::Hold(gate) => {
-            gate.pass().await;
-            forward(&mut client, &shared, &entry, None).await
-        }
-        ConnectionFault::Cut(direction, bytes, end) => {
-            let cut = forward(&mut client, &shared, &entry, Some((direction, bytes)));
-            match cut.await {
-                End::Reset => End::Reset,
-                End::Close => end,
-            }
-        }
+    let served = tokio::select! {
+        end = become_of(fault, &mut client, &shared, &entry) => Some(end),
+        // Never an error: the sender is in `shared`.
+        _ = silences.changed() => None,
+    };
+    let end = match served {
+        Some(end) => end,
+        None => silence(&mut client).await,
     };
     if end == End::Reset {
         // On a socket that the client has reset there is nothing left to do.
@@ -229,6 +234,29 @@ async fn serve(mut client: TcpStream, shared: Arc<Shared>) {
     // The client sees the end before the list says so.
     drop(client);
     drop(entry);
+}
+
+async fn become_of(
+    fault: ConnectionFault,
+    client: &mut TcpStream,
+    shared: &Shared,
+    entry: &Entry<'_>,
+) -> End {
+    match fault {
+        ConnectionFault::Silence => silence(client).await,
+        ConnectionFault::Reset => End::Reset,
+        ConnectionFault::Pass => forward(client, shared, entry, None).await,
+        ConnectionFault::Hold(gate) => {
+            gate.pass().await;
+            forward(client, shared, entry, None).await
+        }
+        ConnectionFault::Cut(direction, bytes, end) => {
+            match forward(client, shared, entry, Some((direction, bytes))).await {
+                End::Reset => End::Reset,
+                End::Close => end,
+            }
+        }
+    }
 }
 
 /// Reads what the client sends until it gives up.

@@ -169,3 +169,19 @@ async fn a_database_is_reached_through_it() {
     let answer = connection.read_u8().await.unwrap();
     assert!(answer == b'S' || answer == b'N', "{answer}");
 }
+
+#[tokio::test]
+async fn connections_fall_silent_and_new_ones_do_not() {
+    let proxy = TcpProxy::start(echo().await).await.unwrap();
+    let mut old = connect(&proxy).await;
+    assert_eq!(through(&mut old, b"before").await.unwrap(), b"before");
+    proxy.silence();
+    old.write_all(b"after").await.unwrap();
+    let mut new = connect(&proxy).await;
+    assert_eq!(through(&mut new, b"new").await.unwrap(), b"new");
+    let nothing = old.try_read(&mut [0]).unwrap_err();
+    assert_eq!(nothing.kind(), ErrorKind::WouldBlock, "open, and silent");
+    drop(old);
+    let ended = proxy.wait_for(|all| all[0].ended).await.unwrap();
+    assert_eq!(ended[0].to_server, 6, "nothing came through any more");
+}

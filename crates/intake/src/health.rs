@@ -48,6 +48,9 @@ pub trait StatusStore: Send + Sync + 'static {
     /// See [`Repository::coverage`].
     fn coverage(&self) -> impl Future<Output = Result<Vec<Coverage>, RepositoryError>> + Send;
 
+    /// Writes something that changes nothing: a disk that is full is still read from.
+    fn probe(&self, now: Timestamp) -> impl Future<Output = Result<(), RepositoryError>> + Send;
+
     /// See [`Repository::enforcement_stop`].
     fn enforcement_stop(
         &self,
@@ -67,6 +70,10 @@ impl<R: Repository> StatusStore for R {
 
     async fn coverage(&self) -> Result<Vec<Coverage>, RepositoryError> {
         Repository::coverage(self).await
+    }
+
+    async fn probe(&self, now: Timestamp) -> Result<(), RepositoryError> {
+        self.remember("found ready", &json!(now.to_string())).await
     }
 
     async fn enforcement_stop(&self) -> Result<Option<EnforcementStop>, RepositoryError> {
@@ -175,7 +182,11 @@ impl<R: StatusStore, C: Clock> Health for StoreHealth<R, C> {
     async fn unready(&self) -> Vec<Unready> {
         let now = self.clock.now();
         let mut reasons = Vec::new();
-        match self.asked(self.store.coverage()).await {
+        let known = async {
+            self.asked(self.store.probe(now)).await?;
+            self.asked(self.store.coverage()).await
+        };
+        match known.await {
             Ok(coverage) => reasons.extend(self.stale_sweeps(&coverage, now)),
             Err(why) => reasons.push(Unready {
                 what: "store".to_owned(),

@@ -67,6 +67,10 @@ impl StatusStore for Store {
         })
     }
 
+    async fn probe(&self, _: Timestamp) -> Result<(), RepositoryError> {
+        self.call()
+    }
+
     async fn enforcement_stop(&self) -> Result<Option<EnforcementStop>, RepositoryError> {
         self.call()?;
         let stop = || EnforcementStop {

@@ -5,6 +5,7 @@
 mod support;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -102,6 +103,29 @@ impl EventQueue for Queue {
     }
 }
 
+/// A queue that does not answer the first call.
+struct SilentFirst {
+    asked: AtomicBool,
+    queue: Arc<Queue>,
+}
+
+impl EventQueue for SilentFirst {
+    async fn receive(&self, max: u32, wait: Duration) -> Result<Vec<QueuedMessage>, CallError> {
+        if !self.asked.swap(true, Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        self.queue.receive(max, wait).await
+    }
+
+    async fn delete(&self, receipt: &str) -> Result<(), CallError> {
+        self.queue.delete(receipt).await
+    }
+
+    async fn extend(&self, receipt: &str, visibility: Duration) -> Result<(), CallError> {
+        self.queue.extend(receipt, visibility).await
+    }
+}
+
 fn unreachable() -> CallError {
     CallError::Hopeless(Hopeless::Unreachable {
         endpoint: "https://sqs.example.com".to_owned(),
@@ -168,6 +192,38 @@ async fn what_could_not_be_stored_comes_again() {
             r#"portcullis_source_failures_total{{source="source"}} {count}"#
         )));
     }
+}
+
+#[tokio::test]
+async fn a_queue_that_does_not_answer_is_not_one_that_is_empty() {
+    let bench = Bench::new(Form::Message);
+    let queue = Queue::of(&bench, &["one"]);
+    let silent = SilentFirst {
+        asked: AtomicBool::new(false),
+        queue: Arc::clone(&queue),
+    };
+    let (stop, stopped) = watch::channel(false);
+    let settings = PollSettings {
+        pollers: 1,
+        wait: Duration::ZERO,
+        patience: Duration::from_millis(500),
+        ..PollSettings::default()
+    };
+    let polling = tokio::spawn(poll(
+        Arc::new(silent),
+        Arc::clone(&bench.sink),
+        bench.watch.clone(),
+        Arc::clone(&bench.clock),
+        settings,
+        stopped,
+    ));
+    let failed = r#"portcullis_source_failures_total{source="source"} 1"#;
+    bench.until("it is said", || bench.counts(failed)).await;
+    bench.until("it is heard", || queue.left() == 0).await;
+    stop.send(true).unwrap();
+    polling.await.unwrap();
+    assert_eq!(bench.sink.log(), ["one", "deleted one"]);
+    assert_eq!(bench.why(), None);
 }
 
 #[tokio::test]

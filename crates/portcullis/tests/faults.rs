@@ -60,6 +60,9 @@ const NOT_CLOSED: &str = "NOT closed, remediation failed";
 const RESOLVED: &str = "Resolved";
 const UNDECIDED: &str = "May be public";
 
+/// What is said of throttling.
+const THROTTLED: &str = "asks to slow down";
+
 impl Trouble {
     fn of(before: Fault, says: &'static str) -> Trouble {
         Trouble {
@@ -390,6 +393,9 @@ async fn comes_and_goes(trouble: Trouble) {
     );
     let verified = metric(&metrics, &name("remediations", "verified"));
     assert!(verified >= 2.0, "{metrics}");
+    let throttles = format!("portcullis_throttles_total{{account=\"{ACCOUNT}\"}}");
+    let throttled = trouble.writing == THROTTLED;
+    assert_eq!(metric(&metrics, &throttles) > 0.0, throttled, "{metrics}");
     if !trouble.lasting {
         assert!(
             metric(&metrics, &name("looks", "failed")) >= 2.0,
@@ -535,7 +541,7 @@ macro_rules! troubles {
 }
 
 troubles! {
-    throttling: Trouble::of(Fault::slow_down(), "asks to slow down");
+    throttling: Trouble::of(Fault::slow_down(), THROTTLED);
     errors_of_the_store: Trouble::of(Fault::internal_error(), "InternalError");
     no_answer: Trouble {
         after: Some(Fault::NeverAnswer(Moment::AfterForwarding)),

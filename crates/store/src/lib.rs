@@ -38,5 +38,5 @@ mod transfer;
 mod watch;
 
 pub use error::OpenError;
-pub use open::Store;
+pub use open::{CALL_TIMEOUT, Store};
 pub use transfer::TransferError;

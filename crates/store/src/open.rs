@@ -22,8 +22,9 @@ use crate::sql::Session;
 const WAIT: Duration = Duration::from_secs(10);
 /// How long somebody waits for a connection to PostgreSQL.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long one call may take on PostgreSQL: nothing here takes long, but a network can be silent.
-const LONGEST_CALL: Duration = Duration::from_secs(90);
+/// How long one call may take on PostgreSQL unless it is said: nothing here takes long, but a network can
+/// be silent.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(90);
 /// Connections that read a SQLite file at the same time.
 const READERS: u32 = 4;
 /// Connections to PostgreSQL.
@@ -38,6 +39,7 @@ pub(crate) const TRIES: u32 = 10;
 pub struct Store {
     pools: Pools,
     pub(crate) signal: Signal,
+    call_timeout: Duration,
 }
 
 #[derive(Debug)]
@@ -53,17 +55,31 @@ impl Store {
     /// Opens the store at a path, or at a `postgres://` URL; makes it if it is not there, and brings
     /// it up to date. A file that is made is readable by its owner only.
     pub async fn open(url_or_path: &str) -> Result<Store, OpenError> {
+        Store::open_within(url_or_path, CALL_TIMEOUT).await
+    }
+
+    /// The same with another limit of how long a call may take on PostgreSQL. After that it has failed,
+    /// whether the server did what it was asked or not.
+    pub async fn open_within(
+        url_or_path: &str,
+        call_timeout: Duration,
+    ) -> Result<Store, OpenError> {
         let address = Address::parse(url_or_path)?;
         let shown = address.to_string();
         let (pools, signal) = match &address {
             Address::Sqlite(path) => (sqlite(path, &[])?, Signal::within_process()),
             Address::Postgres { options, .. } => {
-                let pool = postgres(options);
+                let pool = postgres(options, call_timeout);
                 let signal = Signal::listening(pool.clone());
                 (Pools::Postgres(pool), signal)
             }
         };
-        Store { pools, signal }.migrated(shown).await
+        let store = Store {
+            pools,
+            signal,
+            call_timeout,
+        };
+        store.migrated(shown).await
     }
 
     /// A store on a file, with further settings of SQLite's.
@@ -75,6 +91,7 @@ impl Store {
         let store = Store {
             pools: sqlite(path, pragmas)?,
             signal: Signal::within_process(),
+            call_timeout: CALL_TIMEOUT,
         };
         store.migrated(path.display().to_string()).await
     }
@@ -119,13 +136,13 @@ impl Store {
     ) -> Result<T, Failure> {
         match &self.pools {
             Pools::Sqlite { .. } => call.await,
-            Pools::Postgres(_) => tokio::time::timeout(LONGEST_CALL, call)
+            Pools::Postgres(_) => tokio::time::timeout(self.call_timeout, call)
                 .await
                 .unwrap_or_else(|_| {
                     Err(Failure::Ours(RepositoryError::Unavailable {
                         detail: format!(
                             "PostgreSQL did not answer within {} s",
-                            LONGEST_CALL.as_secs()
+                            self.call_timeout.as_secs_f32()
                         ),
                     }))
                 }),
@@ -221,20 +238,33 @@ fn make_file(path: &Path) -> io::Result<()> {
     options.open(path).map(drop)
 }
 
-fn postgres(options: &PgConnectOptions) -> PgPool {
+fn postgres(options: &PgConnectOptions, call_timeout: Duration) -> PgPool {
+    // The server gives up first, where it can.
+    let statement = call_timeout * 2 / 3;
+    let limit = |limit: Duration| format!("{}ms", limit.as_millis().max(1));
     let options = options
         .clone()
         .application_name("portcullis")
         .statement_cache_capacity(STATEMENTS)
         // Nothing here takes long. A worker that hangs must not hold up the others.
         .options([
-            ("statement_timeout", "60s"),
-            ("lock_timeout", "10s"),
-            ("idle_in_transaction_session_timeout", "60s"),
+            ("statement_timeout", limit(statement)),
+            ("lock_timeout", limit(statement.min(WAIT))),
+            ("idle_in_transaction_session_timeout", limit(statement)),
         ])
         .disable_statement_logging();
     PgPoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(CONNECT)
+        // A call that was given up leaves a connection that may be silent for ever. sqlx waits for it
+        // without a limit before it makes another one in its place (0.9.0), and so would use up all.
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                match tokio::time::timeout(CONNECT, connection.ping()).await {
+                    Ok(answered) => answered.map(|()| true),
+                    Err(_) => Err(sqlx::Error::PoolTimedOut),
+                }
+            })
+        })
         .connect_lazy_with(options)
 }

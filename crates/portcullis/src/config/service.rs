@@ -17,6 +17,9 @@ pub(crate) struct Store {
     /// A PostgreSQL database, `postgres://USER@HOST/NAME`, instead of a file; by reference if it
     /// holds a password.
     pub(crate) url: Option<Text>,
+    /// How long a call to PostgreSQL may take. After that the connection is given up and the work tried
+    /// again.
+    pub(crate) timeout: Period,
     /// How long is kept what is not needed for judgement any more: earlier items, events,
     /// evaluations, notices that were delivered, exposures that ended.
     pub(crate) keep: Period,
@@ -30,6 +33,7 @@ impl Default for Store {
         Store {
             path: None,
             url: None,
+            timeout: Period::seconds(90),
             keep: Period::seconds(400 * 86_400),
         }
     }

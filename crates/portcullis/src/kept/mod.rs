@@ -18,6 +18,8 @@ pub(crate) mod status;
 pub(crate) mod storage;
 pub(crate) mod subscriptions;
 
+use std::time::Duration;
+
 use clap::{Args, ValueEnum};
 use guard::repository::RepositoryError;
 use store::{OpenError, Store};
@@ -80,7 +82,8 @@ impl KeptArgs {
 
 /// Opens the configuration's store, and makes it if it is not there.
 pub(crate) async fn open_configured(loaded: &Loaded) -> Result<Store, Failure> {
-    open(&address(loaded)?).await
+    let timeout = loaded.config.store.timeout.unsigned();
+    open_within(&address(loaded)?, timeout).await
 }
 
 /// Where the configuration's store is.
@@ -121,13 +124,19 @@ pub(crate) async fn existing(address: &str) -> Result<Store, Failure> {
 }
 
 pub(crate) async fn open(address: &str) -> Result<Store, Failure> {
-    Store::open(address).await.map_err(|error| match &error {
-        OpenError::Database {
-            source: RepositoryError::Unavailable { .. },
-            ..
-        } => Failure::incomplete(error.to_string()),
-        _ => Failure::usage(error.to_string()),
-    })
+    open_within(address, store::CALL_TIMEOUT).await
+}
+
+async fn open_within(address: &str, timeout: Duration) -> Result<Store, Failure> {
+    Store::open_within(address, timeout)
+        .await
+        .map_err(|error| match &error {
+            OpenError::Database {
+                source: RepositoryError::Unavailable { .. },
+                ..
+            } => Failure::incomplete(error.to_string()),
+            _ => Failure::usage(error.to_string()),
+        })
 }
 
 /// A failure of the store.

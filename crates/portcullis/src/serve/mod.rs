@@ -5,6 +5,7 @@ mod clock;
 mod logging;
 mod outgoing;
 mod sources;
+mod spending;
 mod targets;
 mod two_roles;
 mod web;
@@ -86,6 +87,7 @@ async fn serve(loaded: &Loaded) -> Result<ExitStatus, Failure> {
         sources,
         metrics: metrics.clone(),
         subscriptions: settings.subscriptions.clone().into(),
+        paces: spending::paces(&connected.accounts),
     };
     web.start(loaded, &stopping, &mut loops).await?;
     let asked = ask_to_confirm(&*store, &settings.subscriptions, None, clock.now()).await;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use compliance::notice::Subscription;
 use guard::escalate::{AcknowledgeError, acknowledge};
 use guard::intake::{EventSink, EventSource, Form};
+use guard::pace::Pace;
 use guard::repository::RepositoryError;
 use guard::subscribe;
 use intake::events::{ANSWER_WITHIN, API_KEY_HEADER, ApiKey, EventsRoute, api_key_header};
@@ -26,6 +27,7 @@ use tokio::task::JoinSet;
 
 use super::clock::SystemClock;
 use super::outgoing::token_key;
+use super::spending::Spending;
 use crate::config::load::Loaded;
 use crate::config::{Account, Config, Intake};
 use crate::exit::Failure;
@@ -44,6 +46,7 @@ pub(super) struct Web<S> {
     pub(super) sources: Sources,
     pub(super) metrics: Metrics,
     pub(super) subscriptions: Arc<[Subscription]>,
+    pub(super) paces: Vec<(String, Arc<Pace>)>,
 }
 
 impl<S: EventSink> Web<S> {
@@ -64,6 +67,7 @@ impl<S: EventSink> Web<S> {
                 self.sources.clone(),
                 ready(config),
             );
+            let health = Spending::new(health, self.paces.clone());
             let routes = private_routes(Arc::new(health), &self.metrics);
             loops.spawn(server.serve(routes, stop.clone()));
             tracing::info!(%listen, "health and metrics");

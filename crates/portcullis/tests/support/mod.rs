@@ -114,27 +114,25 @@ impl Setup {
 
     /// Starts the guard.
     pub fn serve(&self) -> Serve {
-        let mut child = self
-            .command(&["serve"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
-        let stderr = child.stderr.take().unwrap();
-        let lines = Arc::clone(&log);
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines() {
-                let Ok(line) = line else { break };
-                lines.0.lock().unwrap().push(line);
-                lines.1.notify_all();
-            }
-        });
-        Serve {
-            child: Some(child),
-            log,
+        Serve::start(self.command(&["serve"]))
+    }
+
+    /// Starts the guard so that a limit on its files ([`Serve::limit_files`]) fails its writes and does
+    /// not end it.
+    pub fn serve_to_be_limited(&self) -> Serve {
+        let serve = self.command(&["serve"]);
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+            .arg(serve.get_program())
+            .args(serve.get_args());
+        for (name, value) in serve.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
         }
+        Serve::start(shell)
     }
 
     /// The answers of a rule about a bucket, the oldest first.
@@ -162,6 +160,41 @@ pub struct Serve {
 }
 
 impl Serve {
+    fn start(mut command: Command) -> Serve {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
+        let stderr = child.stderr.take().unwrap();
+        let lines = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines() {
+                let Ok(line) = line else { break };
+                lines.0.lock().unwrap().push(line);
+                lines.1.notify_all();
+            }
+        });
+        Serve {
+            child: Some(child),
+            log,
+        }
+    }
+
+    /// Lets no file of the process grow beyond so many bytes, as if the disk were full. `None`: there is
+    /// room again.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let bytes = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
+        let pid = self.child.as_ref().unwrap().id().to_string();
+        let limited = Command::new("prlimit")
+            .args(["--pid", &pid, &format!("--fsize={bytes}:unlimited")])
+            .status()
+            .expect("prlimit is there with util-linux");
+        assert!(limited.success());
+    }
+
     /// Waits until a line of the log holds all of these, and so many of such lines.
     pub fn wait_for_log(&self, parts: &[&str], count: usize) {
         let (lines, changed) = &*self.log;

@@ -61,6 +61,12 @@ fn store(config: &Config, problems: &mut Vec<Problem>) {
             }
         }
     }
+    if store.timeout.is_zero() {
+        problems.push(Problem::error(
+            at!["store", "timeout"],
+            "no call is answered within no time; give a second or more",
+        ));
+    }
     if store.keep.0.as_secs() < 86_400 {
         problems.push(Problem::error(
             at!["store", "keep"],
