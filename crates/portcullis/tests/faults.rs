@@ -14,9 +14,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use faults::{Fault, FaultProxy, Mailbox, Message, Moment, Request};
+use faults::{Answer, Fault, FaultProxy, Mailbox, Message, Moment, Request};
 use guard::journal::{Remediation, State, remediations};
 use guard::repository::Repository;
+use hyper::StatusCode;
 use sandbox::client::Client;
 use sandbox::{Account, Config, NewBuckets, Sandbox};
 use serde_json::Value;
@@ -557,8 +558,13 @@ troubles! {
         ..Trouble::of(Fault::HalfAnswer, "failed: ")
     };
     credentials_that_have_expired: Trouble::of(Fault::expired_token(), "the credentials have expired");
+    // With the right time in its header: by a wrong one the SDK would set its clock for other requests.
     a_clock_that_is_wrong: Trouble::of(
-        Fault::request_time_too_skewed(),
+        Fault::Answer(Answer::s3_error(
+            StatusCode::FORBIDDEN,
+            "RequestTimeTooSkewed",
+            "the clocks differ by too much",
+        )),
         "the clock of this machine differs too much",
     );
     permissions_that_are_missing: Trouble {
