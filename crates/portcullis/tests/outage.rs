@@ -353,7 +353,7 @@ async fn a_mail_server_that_is_down_for_an_hour() {
         }
         world.clock.advance(wait);
         made += 1;
-        whole = whole * 2;
+        whole *= 2;
         world.attempts.reach("email", "passing", made).await;
     }
     assert!(made >= 8, "{made} attempts in an hour");
