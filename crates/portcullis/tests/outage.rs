@@ -157,6 +157,7 @@ fn settings(web: &str) -> Settings {
         },
         sweep_every: SignedDuration::from_hours(24 * 30),
         record_every: SignedDuration::from_hours(24 * 30),
+        intervals: BTreeMap::new(),
         sweep_concurrency: 8,
         undecided_after: SignedDuration::from_mins(1),
     }
