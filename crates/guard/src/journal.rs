@@ -112,6 +112,14 @@ impl Change {
     }
 }
 
+/// Whether both replace the same by the same.
+pub(crate) fn same_changes(some: &[Change], others: &[Change]) -> bool {
+    let same = |(one, other): (&Change, &Change)| {
+        one.before.same_as(&other.before) && one.after.same_as(&other.after)
+    };
+    some.len() == others.len() && some.iter().zip(others).all(same)
+}
+
 /// Which bucket, in which store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
@@ -186,6 +194,12 @@ pub struct Remediation {
     /// For each change what was read back after the write; `None`: the write is not known to have
     /// happened (it may have, if the journal ends there).
     pub left: Vec<Option<Part>>,
+    /// When the last write was made of which is known that it happened.
+    pub written_at: Option<Timestamp>,
+    /// How often it failed: one that wrote nothing is tried again under the same intent.
+    pub failures: u32,
+    /// When it failed last.
+    pub failed_at: Option<Timestamp>,
     /// How far it is.
     pub state: State,
 }
@@ -248,6 +262,9 @@ pub fn remediations(records: &[Record]) -> Vec<Remediation> {
                 place: place.clone(),
                 changes: changes.clone(),
                 left: vec![None; changes.len()],
+                written_at: None,
+                failures: 0,
+                failed_at: None,
                 state: State::Unfinished,
             });
             continue;
@@ -258,12 +275,17 @@ pub fn remediations(records: &[Record]) -> Vec<Remediation> {
         match &record.event {
             Event::Intent { .. } => {}
             Event::Written { change, left } => {
+                known.written_at = Some(record.at);
                 if let Some(place) = known.left.get_mut(*change) {
                     *place = Some(left.clone());
                 }
             }
             Event::Verified => known.state = State::Verified,
-            Event::Failed { why } => known.state = State::Failed(why.clone()),
+            Event::Failed { why } => {
+                known.state = State::Failed(why.clone());
+                known.failures += 1;
+                known.failed_at = Some(record.at);
+            }
             Event::UndoIntent => known.state = State::Undoing,
             Event::Undone => known.state = State::Undone,
         }

@@ -34,12 +34,12 @@ use crate::event_rules::Raised;
 use crate::gather::arn_name;
 use crate::history;
 use crate::journal::{
-    Change, Event, Journal, JournalError, Record, Remediation, State, remediations,
+    Change, Event, Journal, JournalError, Record, Remediation, State, remediations, same_changes,
 };
 use crate::outbox;
-use crate::remediate::{Notes, Permit, RemediateError, apply, left_as_planned};
+use crate::remediate::{Notes, Permit, RemediateError, apply, changes, left_as_planned};
 use crate::repository::{Repository, RepositoryError};
-use crate::responder::{Hold, Leave, Open, Past, Response, respond};
+use crate::responder::{Failed, Hold, Leave, Open, Past, Response, pause, respond};
 use crate::state::{
     Commit, Coverage, EnforcementStop, EvaluationRecord, EventRecord, Finding, Finish, Job,
     ResourceRecord,
@@ -49,6 +49,9 @@ use crate::watch::Guard;
 use crate::work::{Did, backoff, later};
 
 pub(crate) use read::{Depth, Found, ReadBucket, access_in_passing};
+
+/// So many remediations of a bucket are looked back at, or as many as the loop guard counts.
+const REMEMBERED: u32 = 16;
 
 /// Why a look came to nothing, this time.
 #[derive(Debug, Error)]
@@ -430,7 +433,12 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         let ours = self.closed_before(&read.bucket).await?;
         let id = ours.as_ref().map(|ours| ours.id.as_str());
         let (mut decision, raised) = self.decided(&read.item, Some(&read), id, now);
-        let past = self.past(&read.item.key, now).await?;
+        let is_sent = |finding: &Finding| finding.state.is_present() && finding.respond;
+        let past = match decision.findings.iter().any(is_sent) {
+            true => self.past(&read.item.key, now).await?,
+            // Nothing is done, whatever was done before.
+            false => Past::default(),
+        };
         let response = respond(
             &Open {
                 item: &read.item,
@@ -497,9 +505,16 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         // The verdict is on record before anything is written.
         self.commit(&read.item, decision.clone(), raised, notices, None, now)
             .await?;
-        let id = remediation_id(&read.item.key, now);
+        let resumed = self.resumed(&read.item.key, plan).await?;
+        let id = match &resumed {
+            Some(resumed) => resumed.id.clone(),
+            None => remediation_id(&read.item.key, now),
+        };
         let gatherer = self.account.gatherer(now).await?;
-        let mut journal = InStore(&*self.guard.repository);
+        let mut journal = Resuming {
+            journal: InStore(&*self.guard.repository),
+            has_intent: resumed.is_some(),
+        };
         let clock = || self.guard.clock.now();
         let applied = apply(
             &gatherer,
@@ -554,7 +569,8 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
                 tracing::error!(bucket = %read.item.key, remediation = %id, %error, "a remediation failed");
                 self.guard.meter.remediated("failed");
                 remediated.failure = Some(error.to_string());
-                self.failed(job, &read, decision, &remediated).await
+                self.failed(job, &read, decision, &remediated, past.failed)
+                    .await
             }
         }
     }
@@ -634,7 +650,7 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
             return Ok(None);
         }
         let records = repository
-            .journal(Some(&self.account.id), Some(bucket), None)
+            .last_remediations(&self.account.id, bucket, 1)
             .await?;
         let Some(last) = remediations(&records).pop() else {
             return Ok(None);
@@ -730,6 +746,25 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         Ok(Did::Finished)
     }
 
+    /// The last remediation, if it was to change the same, failed, and wrote nothing: its intent holds for
+    /// this one too, so that what always fails does not fill the journal.
+    async fn resumed(
+        &self,
+        key: &ResourceKey,
+        plan: &RemediationPlan,
+    ) -> Result<Option<Remediation>, LookError> {
+        let last = self
+            .guard
+            .repository
+            .last_remediations(&self.account.id, &key.resource_id, 1)
+            .await?;
+        Ok(remediations(&last).pop().filter(|last| {
+            matches!(last.state, State::Failed(_))
+                && last.left.iter().all(Option::is_none)
+                && same_changes(&last.changes, &changes(plan))
+        }))
+    }
+
     /// Tells that a remediation failed; it is tried again.
     async fn failed(
         &mut self,
@@ -737,14 +772,16 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         read: &ReadBucket,
         mut decision: Decision,
         remediated: &Remediated<'_>,
+        before: Option<Failed>,
     ) -> Result<Did, LookError> {
         let now = self.guard.clock.now();
+        let times = before.map_or(0, |before| before.times).saturating_add(1);
         decision.item_is_new = false;
         decision.changes.clear();
         let subject = self.subject(&read.item, Some(&read.assessment), now);
         let notices = tell_failed(&mut decision, remediated, &subject);
         let finish = Finish::Again {
-            due_at: later(now, self.guard.wait_after(job.attempts)),
+            due_at: later(now, pause(times)),
             error: remediated.failure.clone(),
         };
         self.commit(
@@ -907,18 +944,13 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         let hour_ago = now
             .checked_sub(SignedDuration::from_hours(1))
             .unwrap_or(Timestamp::MIN);
-        let recent = repository
-            .journal(Some(&self.account.id), None, Some(hour_ago))
+        let mut others = repository
+            .written_buckets(&self.account.id, hour_ago)
             .await?;
-        let mut others: Vec<String> = remediations(&recent)
-            .into_iter()
-            .map(|remediation| remediation.place.bucket)
-            .filter(|bucket| *bucket != key.resource_id)
-            .collect();
-        others.sort();
-        others.dedup();
+        others.retain(|bucket| *bucket != key.resource_id);
+        let counted = self.guard.settings.responder.loop_guard.times;
         let own = repository
-            .journal(Some(&self.account.id), Some(&key.resource_id), None)
+            .last_remediations(&self.account.id, &key.resource_id, counted.max(REMEMBERED))
             .await?;
         let own = remediations(&own);
         let taken_back = own
@@ -935,15 +967,33 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         Ok(Past {
             others_in_last_hour: u32::try_from(others.len()).unwrap_or(u32::MAX),
             estate,
-            on_bucket: own
-                .iter()
-                .filter(|remediation| remediation.state == State::Verified)
-                .map(|remediation| remediation.begun)
-                .collect(),
+            on_bucket: own.iter().filter_map(|one| one.written_at).collect(),
+            failed: failed(&own),
             taken_back,
             stop,
         })
     }
+}
+
+/// What failed last, and how often in a row.
+fn failed(own: &[Remediation]) -> Option<Failed> {
+    let last = own.last()?;
+    let State::Failed(why) = &last.state else {
+        return None;
+    };
+    let times = own
+        .iter()
+        .rev()
+        .take_while(|one| matches!(one.state, State::Failed(_)))
+        .take_while(|one| same_changes(&one.changes, &last.changes))
+        .map(|one| one.failures)
+        .sum();
+    Some(Failed {
+        changes: last.changes.clone(),
+        times,
+        at: last.failed_at?,
+        why: why.clone(),
+    })
 }
 
 fn again(due_at: Timestamp) -> Finish {
@@ -973,6 +1023,21 @@ impl<P: Repository> Journal for InStore<'_, P> {
             .append_journal(record)
             .await
             .map_err(|error| JournalError::Store(error.to_string()))
+    }
+}
+
+/// The journal of a remediation whose intent may be on record from an earlier try.
+struct Resuming<'a, P> {
+    journal: InStore<'a, P>,
+    has_intent: bool,
+}
+
+impl<P: Repository> Journal for Resuming<'_, P> {
+    async fn append(&mut self, record: &Record) -> Result<(), JournalError> {
+        match &record.event {
+            Event::Intent { .. } if self.has_intent => Ok(()),
+            _ => self.journal.append(record).await,
+        }
     }
 }
 

@@ -254,12 +254,23 @@ pub async fn apply<R: ReadBuckets + WriteBuckets, J: Journal>(
             Ok(()) => write(gatherer, at, &change.before, &change.after).await,
             Err(refused) => Err(refused),
         };
-        match written {
-            Ok(left) => {
-                let change = index;
-                notes.append(Event::Written { change, left }).await?;
-            }
+        let left = match written {
+            Ok(left) => left,
             Err(error) => return notes.failed(error).await,
+        };
+        // It was written, also if somebody has changed it again since.
+        let faithful = is_faithful(&change.after, &left);
+        notes
+            .append(Event::Written {
+                change: index,
+                left,
+            })
+            .await?;
+        if !faithful {
+            let (bucket, part) = (at.name.clone(), change.after.name());
+            return notes
+                .failed(RemediateError::NotWritten { bucket, part })
+                .await;
         }
     }
     let after = match read(gatherer, at).await {
@@ -331,7 +342,13 @@ pub async fn undo<R: ReadBuckets + WriteBuckets, J: Journal>(
     let mut notes = Notes { journal, id, now };
     notes.append(Event::UndoIntent).await?;
     for (is, before) in to_restore.iter().rev() {
-        write(gatherer, &at, is, before).await?;
+        let left = write(gatherer, &at, is, before).await?;
+        if !is_faithful(before, &left) {
+            return Err(RemediateError::NotWritten {
+                bucket: at.name.clone(),
+                part: before.name(),
+            });
+        }
     }
     let after = read(gatherer, &at).await?;
     notes.append(Event::Undone).await?;
@@ -369,7 +386,7 @@ fn part(bucket: &Bucket, name: &str) -> Result<Part, String> {
 }
 
 /// What a plan changes, part by part in the order of its steps.
-fn changes(plan: &RemediationPlan) -> Vec<Change> {
+pub(crate) fn changes(plan: &RemediationPlan) -> Vec<Change> {
     plan.steps
         .iter()
         .filter_map(|step| {
@@ -421,18 +438,16 @@ async fn write<R: ReadBuckets + WriteBuckets>(
             part: to.name(),
             error,
         })?;
-    // A store may show a policy in other words (account ids as ARNs); an ACL and a block it may not.
-    let faithful = match (to, &left) {
+    Ok(left)
+}
+
+/// Whether what was read back is what was written. A store may show a policy in other words (account
+/// ids as ARNs); an ACL and a block it may not.
+fn is_faithful(to: &Part, left: &Part) -> bool {
+    match (to, left) {
         (Part::Policy(Some(_)), Part::Policy(Some(_))) => true,
         _ => left.same_as(to),
-    };
-    if !faithful {
-        return Err(RemediateError::NotWritten {
-            bucket: at.name.clone(),
-            part: to.name(),
-        });
     }
-    Ok(left)
 }
 
 async fn put<R: WriteBuckets>(

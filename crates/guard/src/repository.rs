@@ -321,6 +321,21 @@ pub trait Repository: Send + Sync + 'static {
         since: Option<Timestamp>,
     ) -> impl Future<Output = Result<Vec<Record>, RepositoryError>> + Send;
 
+    /// Every record of the last so many remediations of a bucket, in order.
+    fn last_remediations(
+        &self,
+        account: &str,
+        bucket: &str,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<Record>, RepositoryError>> + Send;
+
+    /// The buckets of an account that a remediation has written to since then, in the order of their names.
+    fn written_buckets(
+        &self,
+        account: &str,
+        since: Timestamp,
+    ) -> impl Future<Output = Result<Vec<String>, RepositoryError>> + Send;
+
     /// Adds to what is known of the coverage. `last_event_at` is replaced by a later one;
     /// `untold_changes` is added. With `last_sweep_at`, what the sweep found (`swept`, `undecided`,
     /// `gaps`, `error`) replaces what was there; without it, `error` does if there is one.

@@ -5,6 +5,7 @@
 //! circuit breaker and the loop guard are looked at in this order.
 
 use std::fmt;
+use std::time::Duration;
 
 use compliance::assessment::Assessment;
 use compliance::item::ConfigurationItem;
@@ -13,7 +14,10 @@ use jiff::{SignedDuration, Timestamp};
 use policy::bucket::Bucket;
 use policy::pattern::Pattern;
 
+use crate::journal::{Change, same_changes};
+use crate::remediate::changes;
 use crate::state::{EnforcementStop, Exposure, Finding, FindingState};
+use crate::work::{backoff, later};
 
 /// Where enforcement is on, and what it may do there.
 #[derive(Clone, Debug)]
@@ -116,16 +120,46 @@ impl ResponderSettings {
 /// What the responder did before.
 #[derive(Clone, Debug, Default)]
 pub struct Past {
-    /// Buckets of the account that were changed in the last hour, this one not counted.
+    /// Buckets of the account that were written to in the last hour, this one not counted.
     pub others_in_last_hour: u32,
     /// Buckets of the account.
     pub estate: u64,
-    /// When this bucket was remediated, in order.
+    /// When this bucket was written to, in order.
     pub on_bucket: Vec<Timestamp>,
+    /// What failed on this bucket last, if nothing was done since.
+    pub failed: Option<Failed>,
     /// The remediation of this bucket that was taken back last, and when, if none was made since.
     pub taken_back: Option<(String, Timestamp)>,
     /// Whether enforcement is stopped everywhere.
     pub stop: Option<EnforcementStop>,
+}
+
+/// A remediation that failed.
+#[derive(Clone, Debug)]
+pub struct Failed {
+    /// What it was to change.
+    pub changes: Vec<Change>,
+    /// How often the same failed in a row.
+    pub times: u32,
+    /// When it failed last.
+    pub at: Timestamp,
+    /// Why.
+    pub why: String,
+}
+
+/// So often the same is tried with growing pauses …
+const TRIES: u32 = 14;
+/// … which end here …
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+/// … and then no more before this.
+const RESIGNED_FOR: Duration = Duration::from_secs(24 * 3600);
+
+/// How long after a remediation failed so often it is tried again.
+pub(crate) fn pause(times: u32) -> Duration {
+    match times {
+        TRIES.. => RESIGNED_FOR,
+        _ => backoff(times, Duration::from_secs(1), LONGEST_PAUSE),
+    }
 }
 
 /// What is to be done now.
@@ -179,6 +213,13 @@ pub enum Hold {
         /// How often, within the loop guard's time.
         times: u32,
     },
+    /// The same failed before, and is not tried again yet.
+    Failing {
+        /// How often.
+        times: u32,
+        /// Why, the last time.
+        why: String,
+    },
     /// It is another bucket than the plan was made for each time, or whether enforcement is stopped is
     /// not known each time. It is tried again.
     Unsteady {
@@ -210,6 +251,12 @@ impl fmt::Display for Hold {
                 f,
                 "it was closed {times} times and opened again each time; find out who or what opens it"
             ),
+            Hold::Failing { times, why } if *times >= TRIES => write!(
+                f,
+                "it failed {times} times, the last time so: {why}; it is tried again in a day, or when what opens the bucket changes"
+            ),
+            // The failure itself was told in these words: that it is waited is no news.
+            Hold::Failing { why, .. } => f.write_str(why),
             Hold::Unsteady { why } => {
                 write!(f, "it could not be closed yet, and is tried again: {why}")
             }
@@ -314,6 +361,19 @@ pub fn respond(
                 .iter()
                 .min()
                 .and_then(|oldest| oldest.checked_add(settings.loop_guard.within).ok()),
+        };
+    }
+    if let Some(failed) = &past.failed
+        && same_changes(&failed.changes, &changes(&plan))
+        && let until = later(failed.at, pause(failed.times))
+        && now < until
+    {
+        return Response::Hold {
+            why: Hold::Failing {
+                times: failed.times,
+                why: failed.why.clone(),
+            },
+            again_at: Some(until),
         };
     }
     let changed = past.others_in_last_hour.saturating_add(1);

@@ -324,7 +324,7 @@ fn held_by(hold: &Hold) -> HeldBy {
     match hold {
         Hold::Stopped(_) => HeldBy::EnforcementStopped,
         Hold::CircuitBreaker { .. } => HeldBy::CircuitBreaker,
-        Hold::Loop { .. } | Hold::Unsteady { .. } => HeldBy::LoopGuard,
+        Hold::Loop { .. } | Hold::Failing { .. } | Hold::Unsteady { .. } => HeldBy::LoopGuard,
         Hold::TakenBack { .. } => HeldBy::NotifyOnly,
     }
 }

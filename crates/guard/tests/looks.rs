@@ -6,7 +6,9 @@
 mod support;
 
 use compliance::notice::NoticeKind;
+use guard::clock::Clock;
 use guard::error::CallError;
+use guard::journal::{Event, Part, Record, State as Progress, remediations};
 use guard::operation::Operation;
 use jiff::SignedDuration;
 use policy::bucket::{Grant, Permission};
@@ -207,4 +209,128 @@ async fn an_acl_that_changes_all_the_time_is_told_and_tried_again_with_pauses() 
     assert_eq!(looks.memory.state("b").acl, private_acl());
     assert_eq!(looks.told_kinds(), [NoticeKind::Opened, NoticeKind::Closed]);
     assert_eq!(looks.until_next_look(), None);
+}
+
+fn intents(looks: &Looks) -> usize {
+    let journal = looks.disk().journal;
+    let is_intent = |record: &&Record| matches!(record.event, Event::Intent { .. });
+    journal.iter().filter(is_intent).count()
+}
+
+fn denied(operation: Operation) -> Vec<CallError> {
+    vec![CallError::AccessDenied { operation }; 1000]
+}
+
+#[tokio::test]
+async fn a_write_that_always_fails_is_tried_less_and_less_under_one_intent() {
+    let looks = opened(closed()).await;
+    let operation = Operation::PutBucketAcl;
+    looks.memory.fail(operation, "b", denied(operation));
+    looks.look().await.unwrap();
+    assert_eq!(looks.told_kinds(), [NoticeKind::RemediationFailed]);
+    let mut waits = Vec::new();
+    while looks.told_kinds().len() < 2 {
+        waits.push(looks.next_look().await.unwrap());
+        // Whoever asks in between, as sweeps do, makes it no more often.
+        let (writes, told) = (looks.memory.writes(), looks.told_kinds());
+        looks.ask("b").await;
+        looks.look().await.unwrap();
+        assert_eq!(looks.memory.writes(), writes);
+        if told.len() > 1 || waits.len() > 30 {
+            break;
+        }
+    }
+    assert_eq!(
+        looks.told_kinds(),
+        [NoticeKind::RemediationFailed, NoticeKind::RemediationHeld]
+    );
+    assert!(waits.windows(2).all(|two| two[0] <= two[1]), "{waits:?}");
+    assert!(waits[0] <= SignedDuration::from_secs(2), "{waits:?}");
+    assert!(waits.contains(&SignedDuration::from_hours(1)), "{waits:?}");
+    assert_eq!(
+        looks.until_next_look(),
+        Some(SignedDuration::from_hours(24))
+    );
+    assert_eq!(intents(&looks), 1, "one intent for all of them");
+
+    // What opens it has changed: that is another thing to try.
+    looks.memory.fail(operation, "b", Vec::new());
+    looks.memory.change("b", |state| {
+        state.acl.grants.push(Grant {
+            permission: Permission::Write,
+            ..state.acl.grants[1].clone()
+        });
+    });
+    looks.event("e-2", "PutBucketAcl", "b").await;
+    looks.look().await.unwrap();
+    assert_eq!(looks.memory.state("b").acl, private_acl());
+    let all = remediations(&looks.disk().journal);
+    assert_eq!(all.last().unwrap().state, Progress::Verified);
+    assert_eq!(all.len(), 2);
+}
+
+/// When it works again, the journal has the way back under the first intent.
+#[tokio::test]
+async fn a_write_that_works_again_is_verified_under_its_intent() {
+    let looks = opened(closed()).await;
+    let operation = Operation::PutBucketAcl;
+    looks
+        .memory
+        .fail(operation, "b", denied(operation)[..3].to_vec());
+    looks.look().await.unwrap();
+    while looks.next_look().await.is_some() {}
+    assert_eq!(looks.memory.state("b").acl, private_acl());
+    let all = remediations(&looks.disk().journal);
+    assert_eq!(all.len(), 1);
+    assert_eq!((all[0].failures, &all[0].state), (3, &Progress::Verified));
+    assert_eq!(all[0].left, [Some(Part::Acl(private_acl()))]);
+    assert_eq!(
+        looks.told_kinds(),
+        [NoticeKind::RemediationFailed, NoticeKind::Closed]
+    );
+}
+
+#[tokio::test]
+async fn failures_that_wrote_nothing_do_not_trip_the_breaker() {
+    const NAMES: [&str; 12] = [
+        "b00", "b01", "b02", "b03", "b04", "b05", "b06", "b07", "b08", "b09", "b10", "b11",
+    ];
+    let open = State {
+        acl: public_acl(),
+        ..closed()
+    };
+    let looks = Looks::new(NAMES.map(|name| (name, open.clone())), enforcing());
+    let operation = Operation::PutBucketAcl;
+    looks.memory.fail(operation, "*", denied(operation));
+    for name in NAMES {
+        looks.ask(name).await;
+        looks.look().await.unwrap();
+    }
+    let told: Vec<NoticeKind> = looks.told().into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(told, [NoticeKind::RemediationFailed; 12]);
+    assert_eq!(looks.disk().stop, None);
+}
+
+#[tokio::test]
+async fn a_robot_that_opens_again_at_once_is_held_by_the_loop_guard() {
+    let looks = opened(closed()).await;
+    meddle(&looks, |operation, state| {
+        if operation == Operation::PutBucketAcl {
+            state.acl = public_acl();
+        }
+    });
+    looks.look().await.unwrap();
+    let started = looks.clock.now();
+    while looks.next_look().await.unwrap() < SignedDuration::from_mins(30) {
+        assert!(looks.memory.writes() <= 3);
+        if looks.until_next_look() > Some(SignedDuration::from_mins(30)) {
+            break;
+        }
+    }
+    assert_eq!(looks.memory.writes(), 3);
+    assert!(looks.clock.now().duration_since(started) < SignedDuration::from_mins(5));
+    assert_eq!(
+        looks.told_kinds(),
+        [NoticeKind::RemediationFailed, NoticeKind::RemediationHeld]
+    );
 }

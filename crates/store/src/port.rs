@@ -312,6 +312,27 @@ impl Repository for Store {
         write!(self, |session| remediations::append(session, record))
     }
 
+    async fn last_remediations(
+        &self,
+        account: &str,
+        bucket: &str,
+        limit: u32,
+    ) -> Result<Vec<Record>, RepositoryError> {
+        read!(self, |session| remediations::last(
+            session, account, bucket, limit
+        ))
+    }
+
+    async fn written_buckets(
+        &self,
+        account: &str,
+        since: Timestamp,
+    ) -> Result<Vec<String>, RepositoryError> {
+        read!(self, |session| remediations::written_buckets(
+            session, account, since
+        ))
+    }
+
     async fn journal(
         &self,
         account: Option<&str>,

@@ -75,6 +75,50 @@ pub(crate) async fn journal(
         .collect::<Result<_, _>>()?)
 }
 
+/// The records of a bucket's last remediations.
+pub(crate) async fn last(
+    session: &mut Session,
+    account: &str,
+    bucket: &str,
+    limit: u32,
+) -> Result<Vec<Record>, Failure> {
+    let statement = query(
+        "journal",
+        "SELECT seq, record FROM journal WHERE account = $1 AND bucket = $2 AND id IN \
+         (SELECT id FROM journal WHERE account = $1 AND bucket = $2 \
+         GROUP BY id ORDER BY MIN(seq) DESC LIMIT $3) ORDER BY seq",
+    )
+    .bind(account)
+    .bind(bucket)
+    .bind(limit);
+    let rows = session.rows(statement).await?;
+    Ok(rows
+        .iter()
+        .map(|row| row.json("record"))
+        .collect::<Result<_, _>>()?)
+}
+
+/// The buckets of an account that were written to.
+pub(crate) async fn written_buckets(
+    session: &mut Session,
+    account: &str,
+    since: Timestamp,
+) -> Result<Vec<String>, Failure> {
+    // The member is written so by serde; within a text its quotes would be escaped.
+    let statement = query(
+        "journal",
+        "SELECT DISTINCT bucket FROM journal WHERE account = $1 AND recorded_at >= $2 \
+         AND record LIKE '%\"event\":\"written\"%' ORDER BY bucket",
+    )
+    .bind(account)
+    .bind(since);
+    let rows = session.rows(statement).await?;
+    Ok(rows
+        .iter()
+        .map(|row| row.text("bucket"))
+        .collect::<Result<_, _>>()?)
+}
+
 pub(crate) async fn stopped(session: &mut Session) -> Result<Option<EnforcementStop>, Failure> {
     let row = session
         .row(query(

@@ -742,6 +742,38 @@ impl Repository for MemoryRepository {
         .await
     }
 
+    async fn last_remediations(
+        &self,
+        account: &str,
+        bucket: &str,
+        limit: u32,
+    ) -> Result<Vec<Record>, RepositoryError> {
+        let mut records = self.journal(Some(account), Some(bucket), None).await?;
+        let mut ids: Vec<String> = Vec::new();
+        for record in &records {
+            if !ids.contains(&record.id) {
+                ids.push(record.id.clone());
+            }
+        }
+        let last: Vec<String> = ids.into_iter().rev().take(limit as usize).collect();
+        records.retain(|record| last.contains(&record.id));
+        Ok(records)
+    }
+
+    async fn written_buckets(
+        &self,
+        account: &str,
+        since: Timestamp,
+    ) -> Result<Vec<String>, RepositoryError> {
+        let records = self.journal(Some(account), None, None).await?;
+        let written = guard::journal::remediations(&records).into_iter();
+        let buckets: BTreeSet<String> = written
+            .filter(|one| one.written_at.is_some_and(|at| at >= since))
+            .map(|one| one.place.bucket)
+            .collect();
+        Ok(buckets.into_iter().collect())
+    }
+
     async fn cover(&self, told: &Coverage) -> Result<(), RepositoryError> {
         self.write(|disk| {
             let known = disk

@@ -130,6 +130,12 @@ pub(crate) async fn the_journal_knows_the_place(place: &Place) {
         store.append_journal(record).await.unwrap();
     }
     assert_eq!(store.journal(None, None, None).await.unwrap(), all);
+    let last = |limit| store.last_remediations(ACCOUNT, "b", limit);
+    assert_eq!(last(1).await.unwrap(), [all[1].clone(), all[4].clone()]);
+    assert_eq!(last(0).await.unwrap(), []);
+    let written = |since| store.written_buckets(ACCOUNT, at(since));
+    assert_eq!(written(2).await.unwrap(), ["a"], "and not what failed");
+    assert!(written(3).await.unwrap().is_empty());
     let of_b = [all[1].clone(), all[4].clone()];
     assert_eq!(
         store.journal(Some(ACCOUNT), Some("b"), None).await.unwrap(),
