@@ -436,9 +436,15 @@ fn incomplete(swept: &Swept) -> Option<String> {
     }
 }
 
+/// What no verdict on a bucket speaks of.
+const OBJECT_ACLS: &str = "object ACLs: not watched where ACLs are in force";
+
 /// What could not be read of a bucket, without the bucket's name: what is missing is the same for many.
 fn gaps_of(assessment: &Assessment) -> Vec<String> {
     let bucket = &assessment.bucket;
+    // Known not to count: by Object Ownership, or by IgnorePublicAcls on any level.
+    let objects =
+        (assessment.verdict.objects_may_be_public != Some(false)).then(|| OBJECT_ACLS.to_owned());
     [
         bucket.policy.unread(),
         bucket.acl.unread(),
@@ -449,6 +455,7 @@ fn gaps_of(assessment: &Assessment) -> Vec<String> {
     .into_iter()
     .flatten()
     .filter_map(gap)
+    .chain(objects)
     .collect()
 }
 
