@@ -16,6 +16,7 @@ pub mod clock;
 pub mod coverage;
 pub mod decide;
 pub mod deliver;
+pub mod enforcement;
 pub mod error;
 pub mod escalate;
 pub mod event_rules;

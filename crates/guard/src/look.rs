@@ -29,6 +29,7 @@ use crate::account::{Account, Reach};
 use crate::arrive::{ALL, account_wide};
 use crate::clock::Clock;
 use crate::decide::{ACCESS_POINT, ACL, Decision, POLICY, Seen, UNDECIDED, decide};
+use crate::enforcement;
 use crate::error::{CallError, Hopeless};
 use crate::event_rules::Raised;
 use crate::gather::arn_name;
@@ -456,15 +457,14 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
             ..
         } = &response
         {
-            self.guard
-                .repository
-                .set_enforcement_stop(Some(&EnforcementStop {
-                    by: "circuit breaker".to_owned(),
-                    at: now,
-                    reason: why.to_string(),
-                }))
-                .await?;
-            tracing::error!(bucket = %read.item.key, %why, "all enforcement is stopped");
+            let stop = EnforcementStop {
+                by: "circuit breaker".to_owned(),
+                at: now,
+                reason: why.to_string(),
+            };
+            let repository = &*self.guard.repository;
+            enforcement::stop_account(repository, &self.account.id, Some(&stop)).await?;
+            tracing::error!(bucket = %read.item.key, %why, "enforcement is stopped in the account");
         }
         let mut notices = match &ours {
             Some(ours) => self.tell_late(&mut decision, ours, now),
@@ -941,6 +941,7 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
     async fn past(&self, key: &ResourceKey, now: Timestamp) -> Result<Past, LookError> {
         let repository = &self.guard.repository;
         let stop = repository.enforcement_stop().await?;
+        let account_stop = enforcement::account_stop(&**repository, &self.account.id).await?;
         let hour_ago = now
             .checked_sub(SignedDuration::from_hours(1))
             .unwrap_or(Timestamp::MIN);
@@ -971,6 +972,7 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
             failed: failed(&own),
             taken_back,
             stop,
+            account_stop,
         })
     }
 }
@@ -1049,13 +1051,20 @@ struct Enforcing<'a, P, A: Reach, C> {
 
 impl<P: Repository, A: Reach, C: Clock> Permit for Enforcing<'_, P, A, C> {
     async fn permit(&self) -> Result<(), String> {
-        match self.guard.repository.enforcement_stop().await {
-            Ok(None) => Ok(()),
-            Ok(Some(stop)) => Err(Hold::Stopped(stop).to_string()),
-            // Whether it is stopped is not known: then it is.
-            Err(error) => Err(format!(
-                "whether enforcement is stopped is not known: {error}"
-            )),
+        let repository = &*self.guard.repository;
+        // Whether it is stopped is not known: then it is.
+        let unknown = |error| format!("whether enforcement is stopped is not known: {error}");
+        if let Some(stop) = repository.enforcement_stop().await.map_err(unknown)? {
+            return Err(Hold::Stopped(stop).to_string());
+        }
+        let account = &self.item.key.account;
+        let stop = enforcement::account_stop(repository, account).await;
+        match stop.map_err(unknown)? {
+            None => Ok(()),
+            Some(stop) => {
+                let account = account.clone();
+                Err(Hold::AccountStopped { account, stop }.to_string())
+            }
         }
     }
 

@@ -296,7 +296,7 @@ pub trait Repository: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<bool, RepositoryError>> + Send;
 
-    /// Whether enforcement is stopped. Asked immediately before every write.
+    /// Whether enforcement is stopped everywhere. Asked immediately before every write.
     fn enforcement_stop(
         &self,
     ) -> impl Future<Output = Result<Option<EnforcementStop>, RepositoryError>> + Send;

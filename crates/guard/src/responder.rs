@@ -58,7 +58,7 @@ impl EnforcementScope {
     }
 }
 
-/// Stops all enforcement when it changes suspiciously much: a wrong configuration of ours, or an
+/// Stops enforcement in an account when it changes suspiciously much there: a wrong configuration of ours, or an
 /// attack that uses us.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CircuitBreaker {
@@ -122,7 +122,7 @@ impl ResponderSettings {
 pub struct Past {
     /// Buckets of the account that were written to in the last hour, this one not counted.
     pub others_in_last_hour: u32,
-    /// Buckets of the account.
+    /// Buckets of the account; 0: it was not swept yet.
     pub estate: u64,
     /// When this bucket was written to, in order.
     pub on_bucket: Vec<Timestamp>,
@@ -132,6 +132,8 @@ pub struct Past {
     pub taken_back: Option<(String, Timestamp)>,
     /// Whether enforcement is stopped everywhere.
     pub stop: Option<EnforcementStop>,
+    /// Whether it is stopped in the bucket's account.
+    pub account_stop: Option<EnforcementStop>,
 }
 
 /// A remediation that failed.
@@ -201,8 +203,17 @@ pub enum Leave {
 pub enum Hold {
     /// All enforcement is stopped.
     Stopped(EnforcementStop),
-    /// Too many buckets were changed: all enforcement is to be stopped.
+    /// It is stopped in this account.
+    AccountStopped {
+        /// The account.
+        account: String,
+        /// By whom, and why.
+        stop: EnforcementStop,
+    },
+    /// Too many buckets were changed: enforcement is to be stopped in the account.
     CircuitBreaker {
+        /// The account.
+        account: String,
         /// Buckets changed in an hour, with this one.
         changed: u32,
         /// Buckets of the account.
@@ -243,10 +254,25 @@ impl fmt::Display for Hold {
                 "all enforcement was stopped by {} at {} ({}); `portcullis enforcement start` lets it go on",
                 stop.by, stop.at, stop.reason
             ),
-            Hold::CircuitBreaker { changed, estate } => write!(
+            Hold::AccountStopped { account, stop } => write!(
                 f,
-                "the circuit breaker: {changed} of {estate} buckets would have been changed within an hour; all enforcement is stopped until `portcullis enforcement start`"
+                "enforcement in account {account} was stopped by {} at {} ({}); `portcullis enforcement start --account {account}` lets it go on",
+                stop.by, stop.at, stop.reason
             ),
+            Hold::CircuitBreaker {
+                account,
+                changed,
+                estate,
+            } => {
+                write!(f, "the circuit breaker: {changed} ")?;
+                if *estate > 0 {
+                    write!(f, "of {estate} ")?;
+                }
+                write!(
+                    f,
+                    "buckets would have been changed within an hour; enforcement in account {account} is stopped until `portcullis enforcement start --account {account}`"
+                )
+            }
             Hold::Loop { times } => write!(
                 f,
                 "it was closed {times} times and opened again each time; find out who or what opens it"
@@ -322,6 +348,15 @@ pub fn respond(
             again_at: None,
         };
     }
+    if let Some(stop) = &past.account_stop {
+        return Response::Hold {
+            why: Hold::AccountStopped {
+                account: item.key.account.clone(),
+                stop: stop.clone(),
+            },
+            again_at: None,
+        };
+    }
     if let Some((id, at)) = &past.taken_back {
         return Response::Hold {
             why: Hold::TakenBack {
@@ -378,10 +413,13 @@ pub fn respond(
     }
     let changed = past.others_in_last_hour.saturating_add(1);
     let breaker = &settings.breaker;
-    let share = f64::from(changed) > breaker.share_of_estate * past.estate as f64;
+    // Before the first sweep nobody knows how many buckets there are, and no share of them.
+    let share =
+        past.estate > 0 && f64::from(changed) > breaker.share_of_estate * past.estate as f64;
     if changed > breaker.buckets_per_hour || (share && changed > breaker.at_least) {
         return Response::Hold {
             why: Hold::CircuitBreaker {
+                account: item.key.account.clone(),
                 changed,
                 estate: past.estate,
             },

@@ -322,7 +322,7 @@ fn resolved(
 
 fn held_by(hold: &Hold) -> HeldBy {
     match hold {
-        Hold::Stopped(_) => HeldBy::EnforcementStopped,
+        Hold::Stopped(_) | Hold::AccountStopped { .. } => HeldBy::EnforcementStopped,
         Hold::CircuitBreaker { .. } => HeldBy::CircuitBreaker,
         Hold::Loop { .. } | Hold::Failing { .. } | Hold::Unsteady { .. } => HeldBy::LoopGuard,
         Hold::TakenBack { .. } => HeldBy::NotifyOnly,

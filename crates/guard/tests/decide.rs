@@ -495,6 +495,14 @@ fn what_speaks_against_an_act_holds_it_and_is_told_once() {
         ),
         (
             Past {
+                others_in_last_hour: 50,
+                estate: 0,
+                ..Past::default()
+            },
+            |hold| matches!(hold, Hold::CircuitBreaker { changed: 51, .. }),
+        ),
+        (
+            Past {
                 others_in_last_hour: 10,
                 estate: 40,
                 ..Past::default()

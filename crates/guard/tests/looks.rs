@@ -7,12 +7,15 @@ mod support;
 
 use compliance::notice::NoticeKind;
 use guard::clock::Clock;
+use guard::enforcement;
 use guard::error::CallError;
 use guard::journal::{Event, Part, Record, State as Progress, remediations};
 use guard::operation::Operation;
+use guard::repository::Repository;
+use guard::state::{Coverage, EnforcementStop};
 use jiff::SignedDuration;
 use policy::bucket::{Grant, Permission};
-use support::watching::{Looks, enforcing};
+use support::watching::{ACCOUNT, Looks, enforcing};
 use support::{State, owner_grant, private_acl, public_acl, public_policy};
 
 fn closed() -> State {
@@ -290,25 +293,113 @@ async fn a_write_that_works_again_is_verified_under_its_intent() {
     );
 }
 
-#[tokio::test]
-async fn failures_that_wrote_nothing_do_not_trip_the_breaker() {
-    const NAMES: [&str; 12] = [
-        "b00", "b01", "b02", "b03", "b04", "b05", "b06", "b07", "b08", "b09", "b10", "b11",
-    ];
+const NAMES: [&str; 12] = [
+    "b00", "b01", "b02", "b03", "b04", "b05", "b06", "b07", "b08", "b09", "b10", "b11",
+];
+
+/// Twelve buckets that are open by their ACLs.
+fn twelve_open() -> Looks {
     let open = State {
         acl: public_acl(),
         ..closed()
     };
-    let looks = Looks::new(NAMES.map(|name| (name, open.clone())), enforcing());
+    Looks::new(NAMES.map(|name| (name, open.clone())), enforcing())
+}
+
+#[tokio::test]
+async fn failures_that_wrote_nothing_do_not_trip_the_breaker() {
+    let looks = twelve_open();
+    count(&looks, 40).await;
     let operation = Operation::PutBucketAcl;
     looks.memory.fail(operation, "*", denied(operation));
+    look_at_all(&looks).await;
+    let told: Vec<NoticeKind> = looks.told().into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(told, [NoticeKind::RemediationFailed; 12]);
+    assert_eq!(looks.disk().stop, None);
+}
+
+async fn count(looks: &Looks, buckets: u64) {
+    let swept = Coverage {
+        last_sweep_at: Some(looks.clock.now()),
+        swept: buckets,
+        ..Coverage::of(ACCOUNT, "*")
+    };
+    looks.guard.repository.cover(&swept).await.unwrap();
+}
+
+async fn look_at_all(looks: &Looks) {
     for name in NAMES {
         looks.ask(name).await;
         looks.look().await.unwrap();
     }
-    let told: Vec<NoticeKind> = looks.told().into_iter().map(|(kind, _)| kind).collect();
-    assert_eq!(told, [NoticeKind::RemediationFailed; 12]);
-    assert_eq!(looks.disk().stop, None);
+}
+
+/// More than ten, and more than a fifth of forty.
+#[tokio::test]
+async fn the_breaker_stops_its_account_and_a_command_lets_it_go_on() {
+    let looks = twelve_open();
+    count(&looks, 40).await;
+    look_at_all(&looks).await;
+    assert_eq!(looks.memory.writes(), 10);
+    let repository = &*looks.guard.repository;
+    let stop = enforcement::account_stop(repository, ACCOUNT)
+        .await
+        .unwrap();
+    assert_eq!(stop.unwrap().by, "circuit breaker");
+    assert_eq!(looks.disk().stop, None, "not everywhere");
+    let others = enforcement::account_stop(repository, "999988887777").await;
+    assert_eq!(others.unwrap(), None);
+    let listed = enforcement::stopped_accounts(repository).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    let held = looks
+        .told()
+        .into_iter()
+        .filter(|(kind, _)| *kind == NoticeKind::Opened);
+    assert_eq!(held.count(), 2);
+    looks.ask("b11").await;
+    looks.look().await.unwrap();
+    assert_eq!(looks.memory.writes(), 10, "it stays stopped");
+
+    looks.clock.advance(SignedDuration::from_hours(2));
+    enforcement::stop_account(repository, ACCOUNT, None)
+        .await
+        .unwrap();
+    look_at_all(&looks).await;
+    assert_eq!(looks.memory.writes(), 12);
+}
+
+/// Before the first sweep there is no share of the estate, and the first day's work is done.
+#[tokio::test]
+async fn on_the_first_day_the_breaker_goes_by_the_number_alone() {
+    let looks = twelve_open();
+    look_at_all(&looks).await;
+    assert_eq!(looks.memory.writes(), 12);
+}
+
+/// A person may stop one account, too.
+#[tokio::test]
+async fn a_stop_of_the_account_holds_what_is_open_there() {
+    let looks = opened(closed()).await;
+    let stop = EnforcementStop {
+        by: "alice".to_owned(),
+        at: looks.clock.now(),
+        reason: "incident 4711".to_owned(),
+    };
+    let repository = &*looks.guard.repository;
+    enforcement::stop_account(repository, ACCOUNT, Some(&stop))
+        .await
+        .unwrap();
+    looks.look().await.unwrap();
+    assert_eq!(looks.memory.writes(), 0);
+    assert_eq!(looks.told_kinds(), [NoticeKind::Opened]);
+    let disk = looks.disk();
+    let notice = &disk.notices.values().next().unwrap().document;
+    let reason = notice["reason"].as_str().unwrap();
+    assert!(reason.contains("incident 4711"), "{reason}");
+    assert!(
+        reason.contains(&format!("start --account {ACCOUNT}")),
+        "{reason}"
+    );
 }
 
 #[tokio::test]

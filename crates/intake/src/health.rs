@@ -51,7 +51,7 @@ pub trait StatusStore: Send + Sync + 'static {
     /// Writes something that changes nothing: a disk that is full is still read from.
     fn probe(&self, now: Timestamp) -> impl Future<Output = Result<(), RepositoryError>> + Send;
 
-    /// See [`Repository::enforcement_stop`].
+    /// A stop of enforcement, everywhere or in an account, if there is one.
     fn enforcement_stop(
         &self,
     ) -> impl Future<Output = Result<Option<EnforcementStop>, RepositoryError>> + Send;
@@ -77,7 +77,11 @@ impl<R: Repository> StatusStore for R {
     }
 
     async fn enforcement_stop(&self) -> Result<Option<EnforcementStop>, RepositoryError> {
-        Repository::enforcement_stop(self).await
+        if let Some(stop) = Repository::enforcement_stop(self).await? {
+            return Ok(Some(stop));
+        }
+        let stopped = guard::enforcement::stopped_accounts(self).await?;
+        Ok(stopped.into_iter().next().map(|(_, stop)| stop))
     }
 
     async fn delivery_status(&self, what: Delivered) -> Result<DeliveryStatus, RepositoryError> {

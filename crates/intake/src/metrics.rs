@@ -184,7 +184,7 @@ impl Metrics {
             event_age "last_event_age_seconds" "Since the last event of an account's region"
             sweep_age "last_sweep_age_seconds" "Since the end of the last sweep of an account's region"
             untold "untold_changes" "Changes that sweeps found and no event had told"
-            enforcement_stopped "enforcement_stopped" "Whether enforcement is stopped everywhere"
+            enforcement_stopped "enforcement_stopped" "Whether enforcement is stopped, everywhere or in an account"
             store_up "store_up" "Whether the store answered when these metrics were read"
         }
         inner.registry = registry;

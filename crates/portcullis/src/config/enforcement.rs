@@ -10,7 +10,7 @@ use super::value::{Period, Wildcard};
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct Enforcement {
-    /// Stops all enforcement when too much changes at once.
+    /// Stops enforcement in an account when too much changes there at once.
     pub(crate) breaker: Breaker,
     /// Holds back where somebody opens a bucket again and again.
     pub(crate) loop_guard: Loop,
@@ -25,7 +25,7 @@ pub(crate) struct Breaker {
     /// So many buckets may be changed in an hour.
     #[schemars(range(min = 1))]
     pub(crate) buckets_per_hour: u32,
-    /// Or this share of an account's buckets (0 to 1), if that is less …
+    /// Or this share of an account's buckets (0 to 1), if that is less, once a sweep has counted them …
     #[schemars(range(min = 0, max = 1))]
     pub(crate) share: f64,
     /// … but never fewer than this.

@@ -7,10 +7,11 @@ use clap::Args;
 use compliance::report::visible;
 use guard::history::{Delivered, DeliveryStatus};
 use guard::repository::{FindingFilter, Repository, Totals};
-use guard::state::{Coverage, EnforcementStop, Finding};
+use guard::state::{Coverage, Finding};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
+use super::enforcement::Stops;
 use super::page::{ago, columns, json, moment, span};
 use super::{KeptArgs, ShapeArgs, delivery_channel, describe, failed};
 use crate::config::Account;
@@ -44,7 +45,7 @@ struct Status {
     coverage: Vec<Coverage>,
     open: Vec<Finding>,
     totals: Totals,
-    stop: Option<EnforcementStop>,
+    stops: Stops,
     /// How deliveries of history and snapshots do, as far as one was ever tried.
     channel: Vec<(Delivered, DeliveryStatus)>,
     now: Timestamp,
@@ -110,7 +111,7 @@ async fn gather(args: &StatusArgs) -> Result<Status, Failure> {
         coverage: store.coverage().await.map_err(failed)?,
         open: store.findings(&open).await.map_err(failed)?,
         totals: store.totals().await.map_err(failed)?,
-        stop: store.enforcement_stop().await.map_err(failed)?,
+        stops: Stops::of(&store).await?,
         now: Timestamp::now(),
         stale_after,
     })
@@ -153,6 +154,7 @@ impl Status {
                 .map(|(name, count)| (name.clone(), json!(count)))
                 .collect()
         };
+        let (everywhere, accounts) = self.stops.as_json();
         json!({
             "at": self.now.to_string(),
             "coverage": self.coverage.iter().map(|own| {
@@ -175,7 +177,8 @@ impl Status {
             "delivery_channel": self.channel.iter().map(|(what, status)| {
                 (what.as_str().to_owned(), delivery_channel::described(status))
             }).collect::<serde_json::Map<_, _>>(),
-            "enforcement_stopped": self.stop.as_ref().map(describe::stop),
+            "enforcement_stopped": everywhere,
+            "enforcement_stopped_accounts": accounts,
         })
     }
 
@@ -184,20 +187,7 @@ impl Status {
         self.watched(&mut text);
         self.found(&mut text);
         self.worked(&mut text);
-        match &self.stop {
-            Some(stop) => {
-                let _ = writeln!(
-                    text,
-                    "Enforcement is STOPPED everywhere, by {} {}: {}",
-                    visible(&stop.by),
-                    ago(stop.at, self.now),
-                    visible(&stop.reason)
-                );
-            }
-            None => text.push_str(
-                "Enforcement is not stopped; `portcullis config check` says where it is on.\n",
-            ),
-        }
+        text.push_str(&self.stops.as_text(self.now));
         text
     }
 
