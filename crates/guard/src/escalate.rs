@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 use crate::account::Reach;
+use crate::arrive::look;
 use crate::clock::Clock;
 use crate::outbox::{self, escalate};
 use crate::repository::{Repository, RepositoryError};
@@ -91,6 +92,13 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         let Some(mut finding) = self.repository.finding(id).await? else {
             return Ok(Did::Finish(Finish::Done));
         };
+        let key = &finding.key;
+        if !self.settings.recorder.records_resource(key) {
+            // Nobody looks at it any more, so that it would be climbed for ever: the look ends the finding.
+            let look = look(&key.account, &key.resource_type, &key.resource_id, now);
+            self.repository.request(&[look], now).await?;
+            return Ok(Did::Finish(Finish::Done));
+        }
         let ladder = &self.settings.ladder;
         let (step, of, topics, previous, waited) =
             match next_escalation(ladder, &standing(&finding), now) {

@@ -84,9 +84,10 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             Err(AskError::Look(LookError::Repository(RepositoryError::LeaseLost))) => {
                 return Did::Finished;
             }
-            Err(AskError::Look(LookError::Repository(RepositoryError::Conflict(_)))) => {
-                (Duration::ZERO, None)
-            }
+            Err(AskError::Look(LookError::Repository(RepositoryError::Conflict(_)))) => (
+                self.wait(job),
+                Some("the resource was looked at meanwhile".to_owned()),
+            ),
             Err(AskError::Look(error)) => (self.wait(job), Some(error.to_string())),
             Err(AskError::Answer(error)) => {
                 tracing::warn!(job = %job.key, %error, "a custom rule did not answer");
@@ -138,7 +139,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         let history = repository
             .history(&account.id, resource_type, resource_id, 2)
             .await?;
-        let assessment = self.assess(&known.item);
+        let assessment = self.assess(&known.item).map_err(AskError::Answer)?;
         let subject = Subject {
             item: &known.item,
             assessment: assessment.as_ref(),
@@ -184,18 +185,21 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             .map_err(AskError::Look)
     }
 
-    /// The bucket of an item, judged as it was recorded, with the exception that covers it.
-    fn assess(&self, item: &ConfigurationItem) -> Option<Assessment> {
+    /// The bucket of an item, judged as it was recorded, with the exception that covers it. What
+    /// cannot be judged is an error: without a verdict, what it is open by would count as gone.
+    fn assess(&self, item: &ConfigurationItem) -> Result<Option<Assessment>, String> {
         if item.key.resource_type != BUCKET || item.status.is_deleted() {
-            return None;
+            return Ok(None);
         }
-        let mut assessment = Assessment::of_item(item).ok()?;
+        let mut assessment = Assessment::of_item(item).map_err(|error| {
+            format!("what is recorded of {} cannot be judged: {error}", item.key)
+        })?;
         self.settings.exceptions.apply_with(
             self.settings.excepting(&item.tags),
             &mut assessment,
             self.clock.now(),
         );
-        Some(assessment)
+        Ok(Some(assessment))
     }
 
     async fn take_answer(

@@ -22,6 +22,7 @@ use compliance::remediation::{RemediationPlan, diff, plan};
 use compliance::rules::{self, ComplianceType, RuleEvaluation};
 use jiff::{SignedDuration, Timestamp};
 use policy::bucket::Bucket;
+use policy::public::judge;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -38,12 +39,12 @@ use crate::journal::{
     Change, Event, Journal, JournalError, Record, Remediation, State, remediations, same_changes,
 };
 use crate::outbox;
-use crate::remediate::{Notes, Permit, RemediateError, apply, changes, left_as_planned};
+use crate::remediate::{Notes, Permit, RemediateError, apply, as_before, changes, left_as_planned};
 use crate::repository::{Repository, RepositoryError};
 use crate::responder::{Failed, Hold, Leave, Open, Past, Response, pause, respond};
 use crate::state::{
-    Commit, Coverage, EnforcementStop, EvaluationRecord, EventRecord, Finding, Finish, Job,
-    ResourceRecord,
+    Commit, Coverage, EnforcementStop, EvaluationRecord, EventRecord, Exposure, Finding,
+    FindingState, Finish, Job, ResourceRecord,
 };
 use crate::tell::{Remediated, Subject, tell, tell_closed, tell_failed, with_changes};
 use crate::watch::Guard;
@@ -53,6 +54,13 @@ pub(crate) use read::{Depth, Found, ReadBucket, access_in_passing};
 
 /// So many remediations of a bucket are looked back at, or as many as the loop guard counts.
 const REMEMBERED: u32 = 16;
+
+/// What becomes of a remediation of which no write is on record, where there is nothing left to do.
+const FOUND_CLOSED: &str =
+    "it was cut off before a write of it was on record, and the bucket was found closed";
+
+/// Who ended a finding on what is not recorded any more: nobody knows how it stands.
+const NOT_RECORDED: &str = "the configuration, which does not record it any more";
 
 /// Why a look came to nothing, this time.
 #[derive(Debug, Error)]
@@ -84,7 +92,11 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         let now = self.clock.now();
         let wait = match &error {
             // Somebody else committed: what they saw may be older than what is there.
-            LookError::Repository(RepositoryError::Conflict(_)) => Duration::ZERO,
+            // Once it is read anew at once; who loses each time, or reads for too long, waits.
+            LookError::Repository(RepositoryError::Conflict(_)) => match job.attempts {
+                0..=1 => Duration::ZERO,
+                more => self.wait_after(more),
+            },
             // Somebody else has the job.
             LookError::Repository(RepositoryError::LeaseLost) => return Did::Finished,
             LookError::Job(why) => {
@@ -286,12 +298,32 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
                 evaluations: known.evaluations.clone(),
                 ..Commit::of(known.item.key.clone(), known.observed_at)
             },
-            None => {
-                let id = text(job, "resourceId").unwrap_or_default();
-                let key = ResourceKey::bucket(&account.id, &account.default_region, id);
-                Commit::of(key, now)
-            }
+            None => Commit::of(unknown_key(account, job), now),
         };
+        for known in known.iter() {
+            let present = known
+                .findings
+                .iter()
+                .filter(|finding| finding.state.is_present());
+            commit
+                .findings
+                .extend(present.cloned().map(|finding| Finding {
+                    state: FindingState::Resolved,
+                    resolved_at: Some(now),
+                    resolved_by: Some(NOT_RECORDED.to_owned()),
+                    ..finding
+                }));
+            commit
+                .exposures
+                .extend(known.exposures.iter().cloned().map(|exposure| Exposure {
+                    to: Some(now),
+                    closed_by: Some(NOT_RECORDED.to_owned()),
+                    ..exposure
+                }));
+        }
+        for finding in &commit.findings {
+            tracing::warn!(resource = %finding.key, cause = %finding.cause, "a finding ends: {NOT_RECORDED}");
+        }
         commit.events_seen = events.into_iter().map(|event| event.id).collect();
         self.repository
             .commit(&commit, Some((job, Finish::Done)), now)
@@ -305,6 +337,18 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
 fn own(events: &[EventRecord]) -> Vec<String> {
     let own = events.iter().filter(|event| event.resource_id != ALL);
     own.map(|event| event.id.clone()).collect()
+}
+
+/// The key of what a job names and nobody knows: of its own type, since a bucket may have any other
+/// resource's name.
+fn unknown_key<A: Reach>(account: &Account<A>, job: &Job) -> ResourceKey {
+    let member = |name: &str| text(job, name).unwrap_or_default().to_owned();
+    ResourceKey {
+        account: account.id.clone(),
+        region: account.default_region.clone(),
+        resource_type: member("resourceType"),
+        resource_id: member("resourceId"),
+    }
 }
 
 fn text<'a>(job: &'a Job, member: &str) -> Option<&'a str> {
@@ -333,14 +377,7 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
             let commit = Commit {
                 events_seen: own(&self.events),
                 events_closed: true,
-                ..Commit::of(
-                    ResourceKey::bucket(
-                        &self.account.id,
-                        &self.account.default_region,
-                        text(job, "resourceId").unwrap_or_default(),
-                    ),
-                    now,
-                )
+                ..Commit::of(unknown_key(self.account, job), now)
             };
             self.guard
                 .repository
@@ -432,11 +469,15 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         self.unanswered.clone_from(&read.unanswered);
         self.patient = !read.is_refused() && self.guard.is_patient(job);
         let ours = self.closed_before(&read.bucket).await?;
-        let id = ours.as_ref().map(|ours| ours.id.as_str());
+        // A write that failed was sent: what it was to do is there.
+        let is_ours = |ours: &&Remediation| {
+            ours.written_at.is_some() || matches!(ours.state, State::Failed(_))
+        };
+        let id = ours.as_ref().filter(is_ours).map(|ours| ours.id.as_str());
         let (mut decision, raised) = self.decided(&read.item, Some(&read), id, now);
         let is_sent = |finding: &Finding| finding.state.is_present() && finding.respond;
         let past = match decision.findings.iter().any(is_sent) {
-            true => self.past(&read.item.key, now).await?,
+            true => self.past(&read, now).await?,
             // Nothing is done, whatever was done before.
             false => Past::default(),
         };
@@ -467,18 +508,26 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
             tracing::error!(bucket = %read.item.key, %why, "enforcement is stopped in the account");
         }
         let mut notices = match &ours {
-            Some(ours) => self.tell_late(&mut decision, ours, now),
+            Some(ours) if is_ours(&ours) => self.tell_late(&mut decision, ours, now),
+            Some(cut_off) => self.tell_found_closed(&mut decision, cut_off, now),
             None => Vec::new(),
         };
         if let Some(ours) = ours.filter(|ours| ours.state != State::Verified)
             && !decision.told.is_empty()
         {
-            let verified = Record {
+            let event = if is_ours(&&ours) {
+                Event::Verified
+            } else {
+                Event::Failed {
+                    why: FOUND_CLOSED.to_owned(),
+                }
+            };
+            let ended = Record {
                 id: ours.id,
                 at: now,
-                event: Event::Verified,
+                event,
             };
-            self.guard.repository.append_journal(&verified).await?;
+            self.guard.repository.append_journal(&ended).await?;
         }
         let subject = self.subject(&read.item, Some(&read.assessment), now);
         notices.extend(tell(&mut decision, &response, &subject));
@@ -765,6 +814,26 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         }))
     }
 
+    /// Tells of findings that were to be closed by a remediation of which no write is on record: it was
+    /// cut off, and either it or somebody else closed them.
+    fn tell_found_closed(
+        &self,
+        decision: &mut Decision,
+        cut_off: &Remediation,
+        now: Timestamp,
+    ) -> Vec<Notice> {
+        let mut notices = self.tell_late(decision, cut_off, now);
+        for notice in &mut notices {
+            notice.kind = NoticeKind::Resolved;
+            notice.remediation = None;
+            notice.reason = Some(format!(
+                "It was found closed. Remediation {} had begun to close it and was cut off: whether it wrote, or somebody else did, is not known.",
+                cut_off.id
+            ));
+        }
+        notices
+    }
+
     /// Tells that a remediation failed; it is tried again.
     async fn failed(
         &mut self,
@@ -937,8 +1006,27 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         }
     }
 
+    /// Whether a bucket is open by what it was opened by again when a remediation was taken back, and by
+    /// nothing that would be changed beside.
+    fn is_what_was_taken_back(&self, read: &ReadBucket, last: &Remediation) -> bool {
+        let Some(scope) = self.guard.settings.responder.scope_of(&read.item) else {
+            return true;
+        };
+        let planned = plan(&read.bucket, &read.assessment.verdict, &scope.options);
+        let is_known = |name: &str| last.changes.iter().any(|own| own.before.name() == name);
+        let mut planned = changes(&planned).into_iter();
+        if !planned.all(|change| is_known(change.before.name())) {
+            return false;
+        }
+        let before = as_before(&read.bucket, last);
+        let opened_by = fingerprint::of(&before, &judge(&before));
+        // What is not known cannot be told apart.
+        read.fingerprint.is_none() || opened_by.is_none() || opened_by == read.fingerprint
+    }
+
     /// What the responder did before, as far as it matters for this bucket.
-    async fn past(&self, key: &ResourceKey, now: Timestamp) -> Result<Past, LookError> {
+    async fn past(&self, read: &ReadBucket, now: Timestamp) -> Result<Past, LookError> {
+        let key = &read.item.key;
         let repository = &self.guard.repository;
         let stop = repository.enforcement_stop().await?;
         let account_stop = enforcement::account_stop(&**repository, &self.account.id).await?;
@@ -957,6 +1045,7 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         let taken_back = own
             .last()
             .filter(|last| matches!(last.state, State::Undone | State::Undoing))
+            .filter(|last| self.is_what_was_taken_back(read, last))
             .map(|last| (last.id.clone(), last.begun));
         let estate = repository
             .coverage()

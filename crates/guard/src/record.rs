@@ -87,6 +87,14 @@ impl Recorder {
             && !named(&self.excluded)
     }
 
+    /// Whether a resource is recorded.
+    pub(crate) fn records_resource(&self, key: &item::ResourceKey) -> bool {
+        match key.resource_type.as_str() {
+            item::BUCKET => self.records_bucket(&key.resource_id),
+            other => self.records(other),
+        }
+    }
+
     /// The further parts of a bucket that are recorded.
     pub fn parts(&self) -> &BTreeSet<BucketPart> {
         &self.parts

@@ -12,7 +12,8 @@ use compliance::assessment::Assessment;
 use compliance::remediation::{RemediationPlan, Step};
 use jiff::Timestamp;
 use policy::bucket::Bucket;
-use policy::observed::Observed;
+use policy::document::Policy;
+use policy::observed::{Observed, Unread};
 use thiserror::Error;
 
 use crate::error::CallError;
@@ -365,6 +366,28 @@ pub(crate) fn left_as_planned(bucket: &Bucket, remediation: &Remediation) -> boo
                 is.same_as(&change.after) || left.as_ref().is_some_and(|left| is.same_as(left))
             })
         })
+}
+
+/// A bucket with the parts that a remediation changed as they were before it.
+pub(crate) fn as_before(bucket: &Bucket, remediation: &Remediation) -> Bucket {
+    let mut before = bucket.clone();
+    for change in &remediation.changes {
+        match &change.before {
+            Part::Acl(acl) => before.acl = Observed::Present(acl.clone()),
+            Part::Block(block) => {
+                before.public_access_block.bucket =
+                    block.map_or(Observed::Absent, Observed::Present);
+            }
+            Part::Policy(text) => {
+                before.policy = match text.as_deref().map(Policy::parse) {
+                    None => Observed::Absent,
+                    Some(Ok(policy)) => Observed::Present(policy),
+                    Some(Err(error)) => Observed::Unknown(Unread::Failed(error.to_string())),
+                };
+            }
+        }
+    }
+    before
 }
 
 const PARTS: [&str; 3] = ["ACL", "policy", "public access block"];

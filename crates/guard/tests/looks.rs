@@ -5,17 +5,25 @@
 
 mod support;
 
-use compliance::notice::NoticeKind;
+use std::sync::Arc;
+use std::time::Duration;
+
+use compliance::item::VOLUME;
+use compliance::notice::{Ladder, LadderStep, NoticeKind};
+use guard::arrive;
 use guard::clock::Clock;
 use guard::enforcement;
 use guard::error::CallError;
 use guard::journal::{Event, Part, Record, State as Progress, remediations};
 use guard::operation::Operation;
+use guard::record::Recorder;
 use guard::repository::Repository;
-use guard::state::{Coverage, EnforcementStop};
+use guard::state::{Coverage, EnforcementStop, JobKind};
+use guard::watch::Settings;
 use jiff::SignedDuration;
 use policy::bucket::{Grant, Permission};
-use support::watching::{ACCOUNT, Looks, enforcing};
+use support::power::Power;
+use support::watching::{ACCOUNT, Looks, claimed, ended, enforcing};
 use support::{State, owner_grant, private_acl, public_acl, public_policy};
 
 fn closed() -> State {
@@ -423,5 +431,148 @@ async fn a_robot_that_opens_again_at_once_is_held_by_the_loop_guard() {
     assert_eq!(
         looks.told_kinds(),
         [NoticeKind::RemediationFailed, NoticeKind::RemediationHeld]
+    );
+}
+
+/// A bucket may have the name of a volume that was never recorded.
+#[tokio::test]
+async fn another_resource_of_a_buckets_name_is_not_that_bucket() {
+    let looks = Looks::new([("vol-0abc", closed())], enforcing());
+    looks.ask("vol-0abc").await;
+    looks.look().await.unwrap();
+    let now = looks.clock.now();
+    let volume = [arrive::look(ACCOUNT, VOLUME, "vol-0abc", now)];
+    looks.guard.repository.request(&volume, now).await.unwrap();
+    looks.look().await.unwrap();
+    assert_eq!(looks.until_next_look(), None, "it is done with");
+}
+
+/// What is told is as of the end of the reading, however long that took.
+#[tokio::test]
+async fn a_bucket_that_takes_long_to_read_is_recorded() {
+    let looks = Looks::new([("b", closed())], enforcing());
+    let clock = Arc::clone(&looks.clock);
+    meddle(&looks, move |operation, _| {
+        if operation == Operation::GetBucketPolicy {
+            clock.advance(SignedDuration::from_mins(6));
+        }
+    });
+    looks.ask("b").await;
+    looks.look().await.unwrap();
+    assert_eq!(looks.disk().items.len(), 1);
+    assert_eq!(looks.until_next_look(), None);
+}
+
+/// Cut off before its write, and closed by somebody else: that is not told as closed by us.
+#[tokio::test(start_paused = true)]
+async fn what_somebody_else_closed_is_not_told_as_closed_by_us() {
+    let looks = opened(closed()).await;
+    *looks.memory.power.lock().unwrap() = Some(Power::fails_at(1, false));
+    let cut_off = tokio::time::timeout(Duration::from_secs(60), looks.look());
+    assert!(cut_off.await.is_err(), "it hangs in its write");
+    *looks.memory.power.lock().unwrap() = None;
+    assert_eq!(looks.memory.state("b").acl, public_acl());
+    looks.memory.change("b", |state| state.acl = private_acl());
+    looks.clock.advance(SignedDuration::from_mins(2));
+    looks.event("e-2", "PutBucketAcl", "b").await;
+    looks.look().await.unwrap();
+    assert_eq!(looks.findings()["acl"], "resolved");
+    assert_eq!(looks.told_kinds(), [NoticeKind::Resolved]);
+    let all = remediations(&looks.disk().journal);
+    assert!(matches!(&all[0].state, Progress::Failed(why) if why.contains("cut off")));
+    let disk = looks.disk();
+    let record = disk.resources.values().next().unwrap();
+    assert_eq!(record.findings[0].resolved_by.as_deref(), Some("mallory"));
+}
+
+async fn note(looks: &Looks, id: &str, event: Event) {
+    let at = looks.clock.now();
+    let id = id.to_owned();
+    let record = Record { id, at, event };
+    looks
+        .guard
+        .repository
+        .append_journal(&record)
+        .await
+        .unwrap();
+}
+
+/// Who takes a remediation back means what was open then, and not whatever may be open later.
+#[tokio::test]
+async fn what_was_taken_back_holds_for_the_same_opening_only() {
+    let looks = opened(closed()).await;
+    looks.look().await.unwrap();
+    let id = remediations(&looks.disk().journal)[0].id.clone();
+    looks.memory.change("b", |state| state.acl = public_acl());
+    note(&looks, &id, Event::UndoIntent).await;
+    note(&looks, &id, Event::Undone).await;
+    looks.event("e-2", "PutBucketAcl", "b").await;
+    looks.look().await.unwrap();
+    assert_eq!(
+        looks.memory.state("b").acl,
+        public_acl(),
+        "as somebody wants it"
+    );
+    looks.clock.advance(SignedDuration::from_hours(24 * 365));
+    looks.memory.change("b", |state| {
+        state.acl.grants[1].permission = Permission::FullControl;
+    });
+    looks.event("e-3", "PutBucketAcl", "b").await;
+    looks.look().await.unwrap();
+    assert_eq!(
+        looks.memory.state("b").acl,
+        private_acl(),
+        "nobody wanted that"
+    );
+}
+
+/// What the configuration leaves out later is not looked after any more, and nobody is asked about it.
+#[tokio::test]
+async fn what_is_not_recorded_any_more_has_no_open_findings() {
+    let open = State {
+        policy: Some(public_policy("b", "s3:GetObject")),
+        ..closed()
+    };
+    let ladder = || Ladder {
+        steps: vec![LadderStep {
+            after: SignedDuration::from_mins(30),
+            topics: vec!["boss".to_owned()],
+        }],
+        repeat_last: Some(SignedDuration::from_mins(30)),
+    };
+    let settings = || Settings {
+        ladder: ladder(),
+        ..enforcing()
+    };
+    let looks = Looks::new([("b", open)], settings());
+    looks.ask("b").await;
+    looks.look().await.unwrap();
+    assert_eq!(looks.findings()["policy"], "open");
+    let looks = looks.restart(Settings {
+        recorder: Recorder::everything().without_buckets(["b"]),
+        ..settings()
+    });
+    looks.clock.advance(SignedDuration::from_mins(31));
+    let job = claimed(&looks.guard, JobKind::Escalate, None)
+        .await
+        .unwrap();
+    let did = looks.guard.escalate(&job).await;
+    ended(&looks.guard, &job, did).await;
+    looks.look().await.unwrap();
+    assert_eq!(looks.findings()["policy"], "resolved");
+    assert_eq!(looks.told_kinds(), [NoticeKind::Opened]);
+    assert!(
+        looks
+            .disk()
+            .exposures
+            .values()
+            .all(|exposure| exposure.to.is_some())
+    );
+    assert!(
+        looks
+            .disk()
+            .jobs
+            .values()
+            .all(|row| row.job.kind != JobKind::Escalate)
     );
 }

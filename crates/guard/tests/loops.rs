@@ -401,7 +401,12 @@ async fn opened_and_told(world: &mut World, process: Process) -> Vec<(String, No
     );
     let all = remediations(&world.disk.journal);
     let last = all.last().unwrap();
-    assert_eq!(last.state, Progress::Verified);
+    let cut_off =
+        |state: &Progress| matches!(state, Progress::Failed(why) if why.contains("cut off"));
+    assert!(
+        last.state == Progress::Verified || cut_off(&last.state),
+        "{last:?}"
+    );
     taken
 }
 
@@ -410,6 +415,7 @@ async fn opened_and_told(world: &mut World, process: Process) -> Vec<(String, No
 async fn a_loss_of_power_at_any_call_loses_nothing() {
     let mut repeated = BTreeSet::new();
     let mut calls = 0;
+    let mut resolved = 0;
     for after in [false, true] {
         for call in 1.. {
             let mut world = World::new(closed());
@@ -443,11 +449,13 @@ async fn a_loss_of_power_at_any_call_loses_nothing() {
                 kinds.contains(&NoticeKind::Opened),
                 "call {call}: {taken:?}"
             );
-            // Also if it was killed between the write and its record: the journal tells whose it was.
+            // Killed between the write and its record, it cannot show that the write was its own.
+            let ended = [NoticeKind::Closed, NoticeKind::Resolved];
             assert!(
-                kinds.contains(&NoticeKind::Closed),
+                ended.iter().any(|kind| kinds.contains(kind)),
                 "call {call}: {taken:?}"
             );
+            resolved += usize::from(kinds.contains(&NoticeKind::Resolved));
             assert_eq!(ids.len(), 2, "call {call}: {taken:?}");
             if taken.len() > ids.len() {
                 // Only where it was taken on and that was not written down.
@@ -462,6 +470,10 @@ async fn a_loss_of_power_at_any_call_loses_nothing() {
     }
     assert!(calls > 40, "there are more calls than that: {calls}");
     assert!(repeated.len() <= 8, "{repeated:?}");
+    assert!(
+        resolved <= 2,
+        "only between a write and its record: {resolved}"
+    );
 }
 
 #[tokio::test]

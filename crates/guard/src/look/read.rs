@@ -167,7 +167,8 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             .or_else(|| in_passing(&tags))
             .map(str::to_owned);
         let taken = Taken {
-            capture_time: now,
+            // Reading takes its time where the store asks to slow down.
+            capture_time: self.clock.now(),
             creation_time: creation_time.or(kept.and_then(|item| item.creation_time)),
             owner: owner.or_else(|| kept.and_then(owner_of)),
             tags: match tags {
