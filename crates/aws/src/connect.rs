@@ -60,22 +60,31 @@ pub struct Identity {
 /// Connects: loads the configuration and makes the first calls, whose failures are about the whole
 /// endpoint and not about one bucket.
 pub async fn connect(options: &ConnectOptions, pace: &Pace) -> Result<Store, Hopeless> {
-    let config = load(options).await?;
-    connect_with(config, custom_endpoint(options), pace).await
+    let store = prepare(options).await?;
+    store.meet(pace).await?;
+    Ok(store)
 }
 
-/// The same with a configuration at hand. `endpoint`: where S3 is, if it is not AWS's.
+/// Loads the configuration, and calls nobody: a store that is not met yet. What is wrong with the
+/// configuration is found here.
+pub async fn prepare(options: &ConnectOptions) -> Result<Store, Hopeless> {
+    let config = configured(options).await?;
+    Ok(Store::unmet(config, custom_endpoint(options)))
+}
+
+/// Connects with a configuration at hand. `endpoint`: where S3 is, if it is not AWS's.
 pub async fn connect_with(
     config: SdkConfig,
     endpoint: Option<String>,
     pace: &Pace,
 ) -> Result<Store, Hopeless> {
-    let place = endpoint.clone().unwrap_or_else(|| "AWS".to_owned());
-    met(&place, Store::meet(config, endpoint, pace).await)
+    let store = Store::unmet(config, endpoint);
+    store.meet(pace).await?;
+    Ok(store)
 }
 
 /// A failure of the first calls is about the whole endpoint.
-fn met(place: &str, met: Result<Store, CallError>) -> Result<Store, Hopeless> {
+fn met<T>(place: &str, met: Result<T, CallError>) -> Result<T, Hopeless> {
     met.map_err(|error| match error {
         CallError::Hopeless(hopeless) => hopeless,
         error @ (CallError::Throttled { .. } | CallError::Passing { .. }) => {
@@ -101,6 +110,18 @@ pub async fn connect_with_key(
     role: Option<&AssumedRole>,
     pace: &Pace,
 ) -> Result<Store, Hopeless> {
+    let store = prepare_with_key(endpoint_url, region, key, role).await?;
+    store.meet(pace).await?;
+    Ok(store)
+}
+
+/// What [`connect_with_key`] connects to, not met yet.
+pub async fn prepare_with_key(
+    endpoint_url: &str,
+    region: &str,
+    key: Credentials,
+    role: Option<&AssumedRole>,
+) -> Result<Store, Hopeless> {
     check_url(endpoint_url)?;
     check_region(region)?;
     let config = SdkConfig::builder()
@@ -118,8 +139,7 @@ pub async fn connect_with_key(
         Some(role) => assume(config, role, Some(endpoint_url)).await,
         None => config,
     };
-    check_credentials(&config).await?;
-    connect_with(config, Some(endpoint_url.to_owned()), pace).await
+    Ok(Store::unmet(config, Some(endpoint_url.to_owned())))
 }
 
 /// `--endpoint-url`, or the variables that name one for S3 alone or for every service. The SDK reads
@@ -134,6 +154,26 @@ fn custom_endpoint(options: &ConnectOptions) -> Option<String> {
 }
 
 pub(crate) async fn load(options: &ConnectOptions) -> Result<SdkConfig, Hopeless> {
+    let config = configured(options).await?;
+    credentials(&config).await?;
+    Ok(config)
+}
+
+/// Whether there are credentials.
+async fn credentials(config: &SdkConfig) -> Result<(), Hopeless> {
+    use aws_credential_types::provider::ProvideCredentials;
+
+    match config.credentials_provider() {
+        Some(provider) => provider
+            .provide_credentials()
+            .await
+            .map(drop)
+            .map_err(|error| crate::failure::credentials_failure(&error)),
+        None => Ok(()),
+    }
+}
+
+async fn configured(options: &ConnectOptions) -> Result<SdkConfig, Hopeless> {
     if let Some(url) = custom_endpoint(options) {
         check_url(&url)?;
     }
@@ -163,7 +203,6 @@ pub(crate) async fn load(options: &ConnectOptions) -> Result<SdkConfig, Hopeless
     if let Some(role) = &options.role {
         config = assume(config, role, custom_endpoint(options).as_deref()).await;
     }
-    check_credentials(&config).await?;
     Ok(config)
 }
 
@@ -181,17 +220,6 @@ async fn assume(config: SdkConfig, role: &AssumedRole, endpoint: Option<&str>) -
     }
     let provider = SharedCredentialsProvider::new(provider.build().await);
     config.into_builder().credentials_provider(provider).build()
-}
-
-/// Whether there are credentials at all.
-async fn check_credentials(config: &SdkConfig) -> Result<(), Hopeless> {
-    if let Some(provider) = config.credentials_provider() {
-        use aws_credential_types::provider::ProvideCredentials;
-        if let Err(error) = provider.provide_credentials().await {
-            return Err(crate::failure::credentials_failure(&error));
-        }
-    }
-    Ok(())
 }
 
 fn timeouts() -> TimeoutConfig {
@@ -255,35 +283,43 @@ pub(crate) fn partition_of(region: &str) -> &'static str {
 }
 
 impl Store {
-    /// The first calls: who are we, and which store is this.
-    pub(crate) async fn meet(
-        config: SdkConfig,
-        endpoint: Option<String>,
-        pace: &Pace,
-    ) -> Result<Store, CallError> {
+    fn unmet(config: SdkConfig, endpoint: Option<String>) -> Store {
         let region = config
             .region()
             .map(|region| region.as_ref().to_owned())
             .unwrap_or_default();
-        let mut identity = Identity {
+        let assumed = Identity {
             partition: partition_of(&region).to_owned(),
             account: None,
             enforcement: Enforcement::Aws,
         };
-        let mut store = Store::new(config, endpoint, region, identity.clone());
-        if store.is_custom() {
+        Store::new(config, endpoint, region, assumed)
+    }
+
+    /// The first calls: are there credentials, who are we, and which store is this. A failure is about
+    /// the whole endpoint; it can be tried again. Once met, a store is known for good.
+    pub async fn meet(&self, pace: &Pace) -> Result<&Identity, Hopeless> {
+        credentials(self.config()).await?;
+        let place = self.endpoint().unwrap_or("AWS");
+        let identity = met(place, self.ask_who(pace).await)?;
+        Ok(self.met.get_or_init(|| identity))
+    }
+
+    async fn ask_who(&self, pace: &Pace) -> Result<Identity, CallError> {
+        let mut identity = self.identity().clone();
+        if self.is_custom() {
             let headers = pace
-                .call(Operation::ListBuckets, || store.first_headers())
+                .call(Operation::ListBuckets, || self.first_headers())
                 .await?;
             identity.enforcement = dialect::enforcement(|name| headers.get(name));
             if identity.enforcement == Enforcement::Aws {
                 // Emulators of AWS have STS at the same endpoint; another store answers anything.
-                let caller = tokio::time::timeout(STS_PATIENCE, store.caller()).await;
+                let caller = tokio::time::timeout(STS_PATIENCE, self.caller()).await;
                 identity.account = caller.ok().and_then(Result::ok).flatten();
             }
         } else {
             let caller = pace
-                .call(Operation::GetCallerIdentity, || store.caller())
+                .call(Operation::GetCallerIdentity, || self.caller())
                 .await;
             identity.account = match caller {
                 Ok(account) => account,
@@ -292,8 +328,7 @@ impl Store {
                 Err(_) => None,
             };
         }
-        store.identity = identity;
-        Ok(store)
+        Ok(identity)
     }
 }
 

@@ -244,7 +244,7 @@ pub(crate) fn credentials_failure(error: &CredentialsError) -> Hopeless {
             detail: "neither the environment, the profile, a web identity, nor the metadata of a container or an instance has any".to_owned(),
         }
     } else {
-        Hopeless::NoCredentials { detail }
+        Hopeless::CredentialsWithheld { detail }
     }
 }
 

@@ -21,6 +21,8 @@ mod xml;
 
 /// An access key; its secret does not print.
 pub use aws_credential_types::Credentials;
-pub use connect::{AssumedRole, ConnectOptions, connect, connect_with_key};
+pub use connect::{
+    AssumedRole, ConnectOptions, connect, connect_with_key, prepare, prepare_with_key,
+};
 pub use services::{Queue, ServiceEndpoints, Services};
 pub use store::Store;

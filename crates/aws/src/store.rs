@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use aws_config::{Region, SdkConfig};
 use aws_sdk_s3::Client;
@@ -44,7 +44,10 @@ pub struct Store {
     config: SdkConfig,
     endpoint: Option<String>,
     region: String,
-    pub(crate) identity: Identity,
+    /// What is known before the first answer.
+    assumed: Identity,
+    /// What the store's own answers say.
+    pub(crate) met: OnceLock<Identity>,
     clients: Mutex<HashMap<String, Client>>,
     control: Mutex<HashMap<String, aws_sdk_s3control::Client>>,
     /// Buckets that turned out to be in another region than was thought.
@@ -58,13 +61,14 @@ impl Store {
         config: SdkConfig,
         endpoint: Option<String>,
         region: String,
-        identity: Identity,
+        assumed: Identity,
     ) -> Store {
         Store {
             config,
             endpoint,
             region,
-            identity,
+            assumed,
+            met: OnceLock::new(),
             clients: Mutex::default(),
             control: Mutex::default(),
             moved: Mutex::default(),
@@ -72,9 +76,10 @@ impl Store {
         }
     }
 
-    /// What is known of the store.
+    /// What is known of the store: what it answered, or before [`Store::meet`] what its region and
+    /// endpoint suggest.
     pub fn identity(&self) -> &Identity {
-        &self.identity
+        self.met.get().unwrap_or(&self.assumed)
     }
 
     /// Whether the endpoint is not one of AWS's own.
@@ -238,7 +243,7 @@ impl Store {
     }
 
     fn account(&self, operation: Operation) -> Result<&str, CallError> {
-        self.identity
+        self.identity()
             .account
             .as_deref()
             .ok_or_else(|| CallError::Failed {

@@ -1,7 +1,7 @@
 //! One watched account: who asks its store, within which budget, and what holds for all its buckets.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::{SignedDuration, Timestamp};
 use policy::bucket::PublicAccessBlock;
@@ -38,7 +38,9 @@ pub struct Account<A: Reach> {
     store: Arc<A::Store>,
     services: Option<Arc<A::Services>>,
     pace: Arc<Pace>,
-    facts: AccountFacts,
+    partition: String,
+    /// What holds for every bucket, or why that is not known yet.
+    facts: RwLock<Result<AccountFacts, Hopeless>>,
     fresh_for: SignedDuration,
     /// How often the block was needed, so far.
     needed: AtomicU64,
@@ -99,11 +101,29 @@ impl<A: Reach> Account<A> {
             store,
             services,
             pace,
-            facts: settings.facts,
+            partition: settings.facts.partition.clone(),
+            facts: RwLock::new(Ok(settings.facts)),
             fresh_for: settings.fresh_for,
             needed: AtomicU64::new(0),
             block: Mutex::new(None),
         }
+    }
+
+    /// Nobody answers for it (yet): nothing is asked of it, and what should be done about it is tried
+    /// again, until [`Account::reached`].
+    pub fn lost(&self, why: Hopeless) {
+        *self.facts.write().unwrap_or_else(PoisonError::into_inner) = Err(why);
+    }
+
+    /// It answers, and this holds for every bucket.
+    pub fn reached(&self, facts: AccountFacts) {
+        *self.facts.write().unwrap_or_else(PoisonError::into_inner) = Ok(facts);
+    }
+
+    /// What holds for every bucket, the account's block aside. An error: why nobody answers.
+    pub fn facts(&self) -> Result<AccountFacts, Hopeless> {
+        let facts = self.facts.read().unwrap_or_else(PoisonError::into_inner);
+        facts.clone()
     }
 
     /// The store.
@@ -113,7 +133,7 @@ impl<A: Reach> Account<A> {
 
     /// The partition, for ARNs.
     pub fn partition(&self) -> &str {
-        &self.facts.partition
+        &self.partition
     }
 
     /// Its other services, if it has any.
@@ -132,6 +152,7 @@ impl<A: Reach> Account<A> {
     /// process never heard of (another worker took it). Those who ask at the same time share one
     /// reading.
     pub async fn gatherer(&self, now: Timestamp) -> Result<Gatherer<A::Store>, Hopeless> {
+        let base = self.facts()?;
         let own = self.needed.fetch_add(1, Ordering::SeqCst) + 1;
         let mut block = self.block.lock().await;
         let known = block
@@ -146,7 +167,7 @@ impl<A: Reach> Account<A> {
                 let serves = self.needed.load(Ordering::SeqCst);
                 let base = AccountFacts {
                     account_block: Observed::Unknown(Unread::NotNeeded),
-                    ..self.facts.clone()
+                    ..base
                 };
                 let facts = base.read(&*self.store, &self.pace).await?;
                 if !matches!(facts.account_block, Observed::Unknown(Unread::Passing(_))) {

@@ -61,6 +61,12 @@ pub enum Hopeless {
         /// Where was looked.
         detail: String,
     },
+    /// There should be credentials, and whoever hands them out does not.
+    #[error("the credentials could not be had: {detail}")]
+    CredentialsWithheld {
+        /// What happened.
+        detail: String,
+    },
     /// The session has expired.
     #[error("the credentials have expired")]
     ExpiredCredentials,
@@ -104,6 +110,9 @@ impl Hopeless {
             Hopeless::NoCredentials { .. } => {
                 "set AWS_PROFILE or --profile, run `aws sso login`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             }
+            Hopeless::CredentialsWithheld { .. } => {
+                "check the role, its trust policy and its external id, and that AWS STS (or whatever hands them out) can be reached"
+            }
             Hopeless::ExpiredCredentials => {
                 "sign in again (`aws sso login`, or renew the temporary credentials)"
             }
@@ -126,6 +135,7 @@ impl Hopeless {
     pub fn is_configuration(&self) -> bool {
         match self {
             Hopeless::NoCredentials { .. }
+            | Hopeless::CredentialsWithheld { .. }
             | Hopeless::ExpiredCredentials
             | Hopeless::WrongCredentials { .. }
             | Hopeless::ClockSkew

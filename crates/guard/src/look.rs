@@ -27,7 +27,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::account::{Account, Reach};
-use crate::arrive::{ALL, account_wide};
+use crate::arrive::{self, ALL, account_wide};
 use crate::clock::Clock;
 use crate::decide::{ACCESS_POINT, ACL, Decision, POLICY, Seen, UNDECIDED, decide};
 use crate::enforcement;
@@ -44,7 +44,7 @@ use crate::repository::{Repository, RepositoryError};
 use crate::responder::{Failed, Hold, Leave, Open, Past, Response, pause, respond};
 use crate::state::{
     Commit, Coverage, EnforcementStop, EvaluationRecord, EventRecord, Exposure, Finding,
-    FindingState, Finish, Job, ResourceRecord,
+    FindingState, Finish, Job, NewJob, ResourceRecord,
 };
 use crate::tell::{Remediated, Subject, tell, tell_closed, tell_failed, with_changes};
 use crate::watch::Guard;
@@ -168,7 +168,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         // Before the resource is read: what is read after an event arrived shows its effect.
         let mut events = self
             .repository
-            .unseen_events(&account.id, resource_type, id)
+            .unseen_events(&account.id, resource_type, id, EVENTS_AT_ONCE)
             .await?;
         let recorder = &self.settings.recorder;
         let recorded = match resource_type {
@@ -324,6 +324,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         for finding in &commit.findings {
             tracing::warn!(resource = %finding.key, cause = %finding.cause, "a finding ends: {NOT_RECORDED}");
         }
+        commit.jobs.extend(for_the_rest(&commit.key, &events, now));
         commit.events_seen = events.into_iter().map(|event| event.id).collect();
         self.repository
             .commit(&commit, Some((job, Finish::Done)), now)
@@ -374,10 +375,12 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         let now = self.guard.clock.now();
         let Some(known) = &self.known else {
             // Nothing is known of it and nothing is there: only the events are done with.
+            let key = unknown_key(self.account, job);
             let commit = Commit {
                 events_seen: own(&self.events),
                 events_closed: true,
-                ..Commit::of(unknown_key(self.account, job), now)
+                jobs: for_the_rest(&key, &self.events, now),
+                ..Commit::of(key, now)
             };
             self.guard
                 .repository
@@ -896,6 +899,7 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
             mut jobs,
             same_type,
         } = raised;
+        jobs.extend(for_the_rest(&item.key, &self.events, now));
         for notice in &mut notices {
             if matches!(
                 notice.kind,
@@ -1085,6 +1089,21 @@ fn failed(own: &[Remediation]) -> Option<Failed> {
         at: last.failed_at?,
         why: why.clone(),
     })
+}
+
+/// So many events about a resource are looked after in one look, the earliest first. Whoever sends
+/// events decides how many there are.
+pub(crate) const EVENTS_AT_ONCE: u32 = 256;
+
+/// If there may be more events than one look takes: another look, once this one is done.
+fn for_the_rest(key: &ResourceKey, events: &[EventRecord], now: Timestamp) -> Vec<NewJob> {
+    let all = u32::try_from(own(events).len()).is_ok_and(|count| count < EVENTS_AT_ONCE);
+    let next = || {
+        let mut look = arrive::look(&key.account, &key.resource_type, &key.resource_id, now);
+        look.payload["region"] = key.region.clone().into();
+        look
+    };
+    (!all).then(next).into_iter().collect()
 }
 
 fn again(due_at: Timestamp) -> Finish {

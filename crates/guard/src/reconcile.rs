@@ -25,6 +25,7 @@ use crate::arrive::{self, ALL, account_wide};
 use crate::clock::Clock;
 use crate::decide::{ACCESS_POINT, ACL, POLICY, UNDECIDED};
 use crate::gather::Depth;
+use crate::look::EVENTS_AT_ONCE;
 use crate::ports::ReadBuckets as _;
 use crate::repository::{Repository, RepositoryError};
 use crate::state::{
@@ -287,16 +288,16 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         Ok(None)
     }
 
-    /// Events about all of the account that no sweep has gone through for.
+    /// Events about all of the account that no sweep has gone through for, the first of them.
     async fn events_about_all(
         &self,
         account: &Account<A>,
     ) -> Result<Vec<EventRecord>, RepositoryError> {
         let mut events = Vec::new();
         for resource_type in [ACCOUNT, BUCKET] {
-            let unseen = self
-                .repository
-                .unseen_events(&account.id, resource_type, ALL);
+            let unseen =
+                self.repository
+                    .unseen_events(&account.id, resource_type, ALL, EVENTS_AT_ONCE);
             events.extend(unseen.await?);
         }
         Ok(events)
@@ -317,7 +318,13 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             resource_type: ACCOUNT.to_owned(),
             resource_id: ALL.to_owned(),
         };
+        let many = u32::try_from(events.len()).is_ok_and(|count| count >= EVENTS_AT_ONCE);
         let seen = Commit {
+            // There may be more, for another sweep.
+            jobs: many
+                .then(|| arrive::sweep(&account.id, now))
+                .into_iter()
+                .collect(),
             events_seen: events.into_iter().map(|event| event.id).collect(),
             ..Commit::of(all, now)
         };
@@ -392,7 +399,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
     async fn is_untold(&self, account: &Account<A>, bucket: &str) -> Result<bool, RepositoryError> {
         let told = self
             .repository
-            .unseen_events(&account.id, BUCKET, bucket)
+            .unseen_events(&account.id, BUCKET, bucket, 1)
             .await?;
         Ok(told.is_empty())
     }

@@ -172,12 +172,14 @@ pub trait Repository: Send + Sync + 'static {
         limit: u32,
     ) -> impl Future<Output = Result<Vec<String>, RepositoryError>> + Send;
 
-    /// Events about a resource whose effect was not seen yet, in the order of their time.
+    /// Events about a resource whose effect was not seen yet, in the order of their time, the first
+    /// `limit` of them.
     fn unseen_events(
         &self,
         account: &str,
         resource_type: &str,
         resource_id: &str,
+        limit: u32,
     ) -> impl Future<Output = Result<Vec<EventRecord>, RepositoryError>> + Send;
 
     /// Commits what a look made, and ends the job with it if one is named.

@@ -12,9 +12,10 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::account::{Account, Reach};
-use crate::arrive::{look, review};
+use crate::arrive::{look, review, sweep};
 use crate::clock::Clock;
 use crate::error::CallError;
+use crate::gather::AccountFacts;
 use crate::record::account::volumes;
 use crate::repository::{Repository, RepositoryError};
 use crate::state::{Finish, Job, JobKind, NewJob};
@@ -127,6 +128,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             .map(String::as_str)
             .collect();
         let is_default = frequency == Frequency::default();
+        let mut failed = None;
         for account in self.accounts.values() {
             let recorder = &self.settings.recorder;
             let due = |resource_type: &str| {
@@ -144,15 +146,37 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
                 }
             }
             self.repository.request(&looks, now).await?;
-            if due(VOLUME) {
-                self.look_at_volumes(account, frequency, now).await?;
+            // One that nobody answers for is looked at when it is reached.
+            if due(VOLUME) && account.facts().is_ok() {
+                match self.look_at_volumes(account, frequency, now).await {
+                    // What one account does not tell is no reason to leave the others alone.
+                    Err(error @ ScheduleError::Volumes { .. }) => failed = Some(error),
+                    looked => looked?,
+                }
             }
+        }
+        if let Some(failed) = failed {
+            return Err(failed);
         }
         let done = json!({"at": now.to_string(), "of": self.evaluated(frequency)});
         self.repository
             .remember(&done_name(frequency), &done)
             .await?;
         Ok(())
+    }
+
+    /// Takes up an account that is reached now: it is gone through, and what is evaluated on a
+    /// schedule is evaluated.
+    pub async fn take_up(
+        &self,
+        account: &Account<A>,
+        facts: AccountFacts,
+    ) -> Result<(), RepositoryError> {
+        account.reached(facts);
+        let now = self.clock.now();
+        let mut jobs = self.schedules(now);
+        jobs.push(sweep(&account.id, now));
+        self.repository.request(&jobs, now).await
     }
 
     async fn look_at_buckets(

@@ -83,7 +83,7 @@ pub async fn work<P, C, H, F>(
                         Arc::clone(&clock),
                         settings.lease,
                         handle.clone(),
-                        job,
+                        (job, now),
                     ));
                 }
                 if !none && running.len() < settings.concurrency {
@@ -133,9 +133,15 @@ async fn until_due<P: Repository>(
     }
 }
 
-/// Does one job, and holds its lease as long as that takes.
-async fn one<P, C, H, F>(repository: Arc<P>, clock: Arc<C>, lease: Duration, handle: H, job: Job)
-where
+/// Does one job, and holds its lease as long as that takes. The lease began when it was asked for, which
+/// a slow store may have answered late.
+async fn one<P, C, H, F>(
+    repository: Arc<P>,
+    clock: Arc<C>,
+    lease: Duration,
+    handle: H,
+    (job, held_from): (Job, Timestamp),
+) where
     P: Repository,
     C: Clock,
     H: Fn(Job) -> F,
@@ -146,7 +152,7 @@ where
     let did = tokio::select! {
         did = doing => did.unwrap_or_else(|panic| panicked(&job, &*panic, clock.now())),
         // Somebody else does it now. To go on would be to do it twice.
-        () = hold(&*repository, &*clock, lease, &job) => return,
+        () = hold(&*repository, &*clock, lease, &job, held_from) => return,
     };
     if let Did::Finish(finish) = did {
         end(&*repository, &*clock, lease, &job, finish).await;
@@ -181,11 +187,23 @@ fn panicked(job: &Job, panic: &(dyn Any + Send), now: Timestamp) -> Did {
 
 /// Renews the lease again and again, beside the work: a store that is slow to answer does not hold that
 /// up. Ends when the lease is lost.
-async fn hold<P: Repository, C: Clock>(repository: &P, clock: &C, lease: Duration, job: &Job) {
+async fn hold<P: Repository, C: Clock>(
+    repository: &P,
+    clock: &C,
+    lease: Duration,
+    job: &Job,
+    mut held_from: Timestamp,
+) {
     loop {
-        clock.sleep_until(later(clock.now(), lease / 3)).await;
-        let renewed = repository.renew(job, lease, clock.now()).await;
+        clock.sleep_until(later(held_from, lease / 3)).await;
+        held_from = clock.now();
+        let renewed = repository.renew(job, lease, held_from).await;
         if matches!(renewed, Err(RepositoryError::LeaseLost)) {
+            tracing::warn!(
+                job = %job.key,
+                lease_seconds = lease.as_secs(),
+                "this worker did not renew its lease in time, and gives the job up"
+            );
             return;
         }
     }

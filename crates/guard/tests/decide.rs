@@ -548,6 +548,18 @@ fn what_speaks_against_an_act_holds_it_and_is_told_once() {
         watched.look(at(0), &[]).response,
         Response::Act(_)
     ));
+    // Nor is a share of nobody knows how many: no sweep has ended yet.
+    let mut watched = Watched::enforced(SignedDuration::ZERO);
+    watched.past = Past {
+        others_in_last_hour: 30,
+        estate: 0,
+        ..Past::default()
+    };
+    watched.acl = public_acl();
+    assert!(matches!(
+        watched.look(at(0), &[]).response,
+        Response::Act(_)
+    ));
 }
 
 #[test]

@@ -279,10 +279,15 @@ impl Process {
     }
 
     async fn changed(&self, id: &str, name: &str, clock: &ManualClock) {
-        let event = EventRecord {
-            id: id.to_owned(),
+        self.told(&[(id.to_owned(), name)], clock).await;
+    }
+
+    /// Several events about the bucket, at once.
+    async fn told(&self, events: &[(String, &str)], clock: &ManualClock) {
+        let record = |(id, name): &(String, &str)| EventRecord {
+            id: id.clone(),
             source: "cloudtrail".to_owned(),
-            name: name.to_owned(),
+            name: (*name).to_owned(),
             event_time: clock.now(),
             arrived_at: clock.now(),
             account: ACCOUNT.to_owned(),
@@ -296,11 +301,11 @@ impl Process {
             closed_at: None,
         };
         let look = arrive::look(ACCOUNT, BUCKET, "b", clock.now());
-        self.guard
-            .repository
-            .accept(&[(event, vec![look])])
-            .await
-            .unwrap();
+        let events: Vec<_> = events
+            .iter()
+            .map(|event| (record(event), vec![look.clone()]))
+            .collect();
+        self.guard.repository.accept(&events).await.unwrap();
     }
 }
 
@@ -704,4 +709,33 @@ async fn what_is_not_recorded_is_left_alone() {
     assert_eq!(world.memory.asked("b"), []);
     assert!(world.disk.resources.is_empty() && world.mailbox.notices().is_empty());
     assert!(world.disk.events["e-1"].verdict_at.is_some(), "done with");
+}
+
+/// Whoever sends events decides how many there are; a look takes some, and asks for another.
+#[tokio::test]
+async fn any_number_of_events_about_one_bucket_is_looked_after() {
+    let mut world = World::new(closed());
+    let process = world.boot(&Power::endless(), settings());
+    process.idle().await;
+    world.clock.advance(SignedDuration::from_mins(1));
+    world.memory.change("b", |state| state.acl = public_acl());
+    let many: Vec<_> = (0..1_000)
+        .map(|n| (format!("e-{n}"), "PutBucketAcl"))
+        .collect();
+    process.told(&many, &world.clock).await;
+    process.idle().await;
+    world.stop(process).await;
+    assert_eq!(world.memory.state("b").acl, private_acl());
+    assert_eq!(world.mailbox.kinds(), [NoticeKind::Closed]);
+    let mut events = world.disk.events.values();
+    assert!(events.all(|event| event.verdict_at.is_some() && event.closed_at.is_some()));
+    // And of a bucket that is not there.
+    let mut world = World::new(closed());
+    world.memory.buckets.lock().unwrap().clear();
+    let process = world.boot(&Power::endless(), settings());
+    process.told(&many, &world.clock).await;
+    process.idle().await;
+    world.stop(process).await;
+    let mut events = world.disk.events.values();
+    assert!(events.all(|event| event.verdict_at.is_some()));
 }

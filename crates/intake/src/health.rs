@@ -19,13 +19,14 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::json;
 
+use crate::accounts::Accounts;
 use crate::metrics::{METRICS_TYPE, Metrics};
 use crate::sources::Sources;
 
 /// One reason why the guard is not ready.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Unready {
-    /// What: `store`, `source NAME`, `sweep of ACCOUNT`.
+    /// What: `store`, `source NAME`, `account ID`, `sweep of ACCOUNT`.
     pub what: String,
     /// Why, and since when.
     pub why: String,
@@ -106,6 +107,7 @@ pub struct StoreHealth<R, C> {
     store: Arc<R>,
     clock: Arc<C>,
     sources: Sources,
+    accounts: Accounts,
     settings: ReadySettings,
     started_at: Timestamp,
 }
@@ -124,6 +126,7 @@ impl<R: StatusStore, C: Clock> StoreHealth<R, C> {
         store: Arc<R>,
         clock: Arc<C>,
         sources: Sources,
+        accounts: Accounts,
         settings: ReadySettings,
     ) -> StoreHealth<R, C> {
         let started_at = clock.now();
@@ -131,6 +134,7 @@ impl<R: StatusStore, C: Clock> StoreHealth<R, C> {
             store,
             clock,
             sources,
+            accounts,
             settings,
             started_at,
         }
@@ -161,6 +165,14 @@ impl<R: StatusStore, C: Clock> StoreHealth<R, C> {
                     state.why.as_deref().unwrap_or("no reason is known")
                 ),
             })
+        })
+    }
+
+    fn unreached_accounts(&self) -> impl Iterator<Item = Unready> {
+        let unreached = self.accounts.unreached().into_iter();
+        unreached.map(|(account, lost)| Unready {
+            what: format!("account {account}"),
+            why: format!("not reached since {}: {}", lost.since, lost.why),
         })
     }
 
@@ -197,6 +209,7 @@ impl<R: StatusStore, C: Clock> Health for StoreHealth<R, C> {
                 why,
             }),
         }
+        reasons.extend(self.unreached_accounts());
         reasons.extend(self.silent_sources(now));
         reasons
     }

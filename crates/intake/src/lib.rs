@@ -8,6 +8,7 @@
 //!
 //! Whatever comes is a hint and never a fact: the sink makes looks of it and nothing else.
 
+pub mod accounts;
 pub mod events;
 pub mod fetch;
 pub mod health;

@@ -75,6 +75,7 @@ struct Inner {
     deliveries: Family<ProtocolResult, Counter>,
     filed: Family<WhatResult, Counter>,
     filing_fails: Family<WhatLabel, Gauge>,
+    account_up: Family<AccountLabel, Gauge>,
     calls: Family<AccountLabel, Counter>,
     throttles: Family<AccountLabel, Counter>,
     requests: Family<RouteStatus, Counter>,
@@ -138,6 +139,7 @@ impl Metrics {
             deliveries: Family::default(),
             filed: Family::default(),
             filing_fails: Family::default(),
+            account_up: Family::default(),
             calls: Family::default(),
             throttles: Family::default(),
             requests: Family::default(),
@@ -173,6 +175,7 @@ impl Metrics {
             deliveries "deliveries" "Attempts to deliver a message, by protocol and how they ended"
             filed "delivery_channel" "Deliveries of history and snapshots to a bucket, by how they ended"
             filing_fails "delivery_channel_failing" "Whether deliveries of history or snapshots fail"
+            account_up "account_up" "Whether an account is reached"
             calls "calls" "Calls to the store's API, by account"
             throttles "throttles" "Calls that were answered with a demand to slow down, by account"
             requests "http_requests" "Requests to the HTTP server, by route and status"
@@ -321,6 +324,14 @@ impl Metrics {
         };
         let failing = self.0.filing_fails.get_or_create(&labels);
         failing.set(status.failing_since.is_some().into());
+    }
+
+    /// Whether an account is reached.
+    pub fn account_up(&self, account: &str, up: bool) {
+        let labels = AccountLabel {
+            account: account.to_owned(),
+        };
+        self.0.account_up.get_or_create(&labels).set(up.into());
     }
 
     /// So many calls were made for an account, of which so many were throttled.

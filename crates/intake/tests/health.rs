@@ -13,6 +13,7 @@ use guard::history::{Delivered, DeliveryStatus};
 use guard::intake::{Arrival, EventSource, Form};
 use guard::repository::{RepositoryError, Totals};
 use guard::state::{Coverage, EnforcementStop};
+use intake::accounts::Accounts;
 use intake::health::{ReadySettings, StatusStore, StoreHealth};
 use intake::metrics::Metrics;
 use intake::routes::private_routes;
@@ -87,6 +88,7 @@ struct Guarded {
     clock: Arc<ManualClock>,
     metrics: Metrics,
     source: SourceWatch,
+    accounts: Accounts,
     served: Served,
 }
 
@@ -101,18 +103,26 @@ async fn guarded() -> Guarded {
         account: None,
     };
     let source = sources.add(source, now());
+    let accounts = Accounts::new(metrics.clone());
     let settings = ReadySettings {
         accounts: BTreeMap::from([(ACCOUNT.to_owned(), SignedDuration::from_hours(1))]),
         source_silence: SignedDuration::from_mins(2),
         store_within: Duration::from_secs(20),
     };
-    let health = StoreHealth::new(Arc::clone(&store), Arc::clone(&clock), sources, settings);
+    let health = StoreHealth::new(
+        Arc::clone(&store),
+        Arc::clone(&clock),
+        sources,
+        accounts.clone(),
+        settings,
+    );
     let served = serve(private_routes(Arc::new(health), &metrics)).await;
     Guarded {
         store,
         clock,
         metrics,
         source,
+        accounts,
         served,
     }
 }
@@ -156,6 +166,25 @@ async fn it_is_ready_when_it_watches_and_says_why_when_not() {
         "{why}"
     );
     guarded.source.heard(now());
+
+    guarded
+        .accounts
+        .lost(ACCOUNT, "nobody answers".to_owned(), now());
+    let later = now().checked_add(SignedDuration::from_secs(9)).unwrap();
+    guarded
+        .accounts
+        .lost(ACCOUNT, "still nobody".to_owned(), later);
+    let (status, reasons) = guarded.ready().await;
+    assert_eq!(status, 503);
+    assert_eq!(reasons[0]["what"], "account 111122223333");
+    let why = format!("not reached since {}: still nobody", now());
+    assert_eq!(reasons[0]["why"], json!(why));
+    let text = guarded.metrics.text();
+    let up = r#"portcullis_account_up{account="111122223333"}"#;
+    assert!(text.contains(&format!("{up} 0")), "{text}");
+    assert_eq!(guarded.accounts.reached(ACCOUNT), Some(now()));
+    assert!(guarded.metrics.text().contains(&format!("{up} 1")));
+    assert_eq!(guarded.ready().await.0, 200);
 
     guarded.clock.advance(SignedDuration::from_mins(58));
     let (status, reasons) = guarded.ready().await;

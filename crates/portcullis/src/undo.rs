@@ -84,7 +84,7 @@ async fn take_back_kept(args: &UndoArgs) -> Result<ExitStatus, Failure> {
     });
     let done = match account {
         Some((loaded, own)) => {
-            let (watched, _) = connect_one(loaded, own).await?;
+            let watched = connect_one(loaded, own).await?;
             let gatherer = watched.gatherer(Timestamp::now()).await.map_err(failure)?;
             undo(&gatherer, &mut journal, remediation, &Timestamp::now).await
         }

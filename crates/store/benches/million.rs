@@ -343,7 +343,10 @@ async fn read(store: &Store) {
     })
     .await;
     time("`unseen_events` of a bucket", READS, async |n| {
-        let unseen = store.unseen_events(ACCOUNT, BUCKET, &any(n)).await.unwrap();
+        let unseen = store
+            .unseen_events(ACCOUNT, BUCKET, &any(n), 256)
+            .await
+            .unwrap();
         assert!(unseen.is_empty());
     })
     .await;

@@ -159,8 +159,12 @@ fn postgres_passes(code: &str) -> bool {
         "58",
     ];
     // A server that was switched to a standby takes no writes until it is switched back; a database
-    // that is missing may be being restored.
-    code == "25006" || code == "3D000" || CLASSES.iter().any(|class| code.starts_with(class))
+    // that is missing may be being restored. A worker that was too slow in a transaction was cut off
+    // (idle_in_transaction_session_timeout).
+    code == "25006"
+        || code == "25P03"
+        || code == "3D000"
+        || CLASSES.iter().any(|class| code.starts_with(class))
 }
 
 /// By primary result code (SQLite documentation, "Result and Error Codes"); what is told is the

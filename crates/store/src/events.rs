@@ -11,7 +11,7 @@ use crate::sql::{Query, Row, Session, query};
 const COLUMNS: &str = "id, source, name, event_time, arrived_at, account, region, resource_type, \
                        resource_id, actor, source_ip, detail, verdict_at, closed_at";
 
-fn event(row: &Row) -> Result<EventRecord, RepositoryError> {
+pub(crate) fn event(row: &Row) -> Result<EventRecord, RepositoryError> {
     Ok(EventRecord {
         id: row.text("id")?,
         source: row.text("source")?,
@@ -84,6 +84,7 @@ pub(crate) async fn unseen(
     account: &str,
     resource_type: &str,
     resource_id: &str,
+    limit: u32,
 ) -> Result<Vec<EventRecord>, Failure> {
     let rows = session
         .rows(
@@ -91,12 +92,14 @@ pub(crate) async fn unseen(
                 "events",
                 format!(
                     "SELECT {COLUMNS} FROM events WHERE account = $1 AND resource_type = $2 \
-                     AND resource_id = $3 AND verdict_at IS NULL ORDER BY event_time, id"
+                     AND resource_id = $3 AND verdict_at IS NULL \
+                     ORDER BY event_time, id LIMIT $4"
                 ),
             )
             .bind(account)
             .bind(resource_type)
-            .bind(resource_id),
+            .bind(resource_id)
+            .bind(limit),
         )
         .await?;
     Ok(rows.iter().map(event).collect::<Result<_, _>>()?)

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::error::OpenError;
-use crate::open::Store;
+use crate::open::{CONNECTIONS, Patience, Store};
 use crate::sql::query;
 use crate::testing::place::Place;
 
@@ -307,4 +307,120 @@ async fn a_database_that_was_gone_is_used_again() {
     direct.close().await;
     store.close().await;
     place.remove().await;
+}
+
+/// A server that is reached and says nothing: the caller is told, and when it answers again, so does
+/// the store. What is waited for is short here, and only ever as long as it has to be.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL: run cargo xtask test"]
+async fn a_database_that_does_not_answer_is_not_waited_for() {
+    const SHORT: Patience = Patience {
+        connection: Duration::from_millis(400),
+        statement: Duration::from_secs(3),
+    };
+    let place = Place::postgres().await;
+    let line = Line::to(&place.address()).await;
+
+    // From the beginning.
+    line.fall_silent();
+    let OpenError::Database { source, .. } =
+        Store::with_patience(&line.url, SHORT).await.unwrap_err()
+    else {
+        panic!("it is about the database");
+    };
+    let detail = unavailable::<()>(Err(source));
+    assert!(detail.contains("no connection in time"), "{detail}");
+    line.answer_anew();
+    let store = Store::with_patience(&line.url, SHORT).await.unwrap();
+
+    for round in 0..3 {
+        store.remember("round", &json!(round)).await.unwrap();
+        // In the middle of a transaction, on as many connections as there may be: each is held here
+        // and given up, and none of them is lost to those who come later.
+        let mut sessions = Vec::new();
+        for _ in 0..CONNECTIONS {
+            sessions.push(store.write().await.unwrap());
+        }
+        line.fall_silent();
+        let mut asked = tokio::task::JoinSet::new();
+        for mut session in sessions {
+            asked.spawn(async move { session.rows(query("test", "SELECT 1 AS n")).await });
+        }
+        while let Some(answer) = asked.join_next().await {
+            let detail = unavailable(answer.unwrap().map_err(RepositoryError::from));
+            assert!(detail.contains("did not answer within 3 s"), "{detail}");
+        }
+        unavailable(store.remember("round", &json!("silence")).await);
+        unavailable(store.totals().await);
+        line.answer_anew();
+        // What was given up is put away before it is replaced.
+        while let Err(error) = store.remembered("round").await {
+            unavailable::<()>(Err(error));
+        }
+        let mut sessions = Vec::new();
+        while sessions.len() < CONNECTIONS as usize {
+            match store.write().await {
+                Ok(session) => sessions.push(session),
+                Err(failure) => drop(unavailable::<()>(Err(failure.into()))),
+            }
+        }
+        drop(sessions);
+        assert_eq!(store.remembered("round").await.unwrap(), Some(json!(round)));
+    }
+    store.close().await;
+    place.remove().await;
+}
+
+/// A line to a server that can fall silent as a network does: nothing is refused, nothing ends, and
+/// nothing comes any more on the connections that there are.
+struct Line {
+    url: String,
+    /// Counts up when the line falls silent (odd) and when it works for new connections (even).
+    state: tokio::sync::watch::Sender<u64>,
+}
+
+impl Line {
+    async fn to(url: &str) -> Line {
+        let (before, name) = url.rsplit_once('/').unwrap();
+        let (scheme, server) = before.split_once("://").unwrap();
+        let (credentials, server) = match server.rsplit_once('@') {
+            Some((credentials, server)) => (format!("{credentials}@"), server.to_owned()),
+            None => (String::new(), server.to_owned()),
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!(
+            "{scheme}://{credentials}{}/{name}",
+            listener.local_addr().unwrap()
+        );
+        let (state, changes) = tokio::sync::watch::channel(0);
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let (mut changes, server) = (changes.clone(), server.clone());
+                tokio::spawn(async move {
+                    let began = *changes.borrow_and_update();
+                    let through = async {
+                        let mut server = tokio::net::TcpStream::connect(server).await.unwrap();
+                        let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                        drop(server);
+                    };
+                    let silent = changes.wait_for(|now| began % 2 == 1 || *now != began);
+                    tokio::select! {
+                        () = through => return,
+                        gone = silent => if gone.is_err() { return },
+                    }
+                    // Held until the test ends.
+                    std::future::pending::<()>().await;
+                });
+            }
+        });
+        Line { url, state }
+    }
+
+    fn fall_silent(&self) {
+        self.state.send_modify(|state| *state += 1);
+    }
+
+    fn answer_anew(&self) {
+        self.state.send_modify(|state| *state += 1);
+    }
 }

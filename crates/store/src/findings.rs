@@ -21,7 +21,7 @@ const EXPOSURE: &str = "id, finding_id, account, region, resource_type, resource
 /// Every state's name: a finding is in one of them.
 const STATES: [&str; 4] = ["open", "acknowledged", "excepted", "resolved"];
 
-fn finding(row: &Row) -> Result<Finding, RepositoryError> {
+pub(crate) fn finding(row: &Row) -> Result<Finding, RepositoryError> {
     Ok(Finding {
         id: row.text("id")?,
         key: key(row)?,
@@ -45,7 +45,7 @@ fn finding(row: &Row) -> Result<Finding, RepositoryError> {
     })
 }
 
-fn exposure(row: &Row) -> Result<Exposure, RepositoryError> {
+pub(crate) fn exposure(row: &Row) -> Result<Exposure, RepositoryError> {
     Ok(Exposure {
         id: row.text("id")?,
         finding_id: row.text("finding_id")?,

@@ -265,7 +265,7 @@ fn kind(row: &Row) -> Result<JobKind, RepositoryError> {
     })
 }
 
-fn job(row: &Row) -> Result<Job, RepositoryError> {
+pub(crate) fn job(row: &Row) -> Result<Job, RepositoryError> {
     Ok(Job {
         id: row.int("id")?,
         kind: kind(row)?,

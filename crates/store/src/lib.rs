@@ -13,6 +13,7 @@
 //! No secret is ever stored.
 
 mod address;
+mod check;
 mod error;
 mod events;
 #[cfg(test)]
@@ -37,6 +38,7 @@ mod totals;
 mod transfer;
 mod watch;
 
+pub use check::Check;
 pub use error::OpenError;
 pub use open::{CALL_TIMEOUT, Store};
 pub use transfer::TransferError;

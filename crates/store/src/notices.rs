@@ -8,12 +8,33 @@ use crate::error::Failure;
 use crate::resources::key;
 use crate::sql::{Row, Session, query};
 
-fn notice(row: &Row) -> Result<NoticeRecord, RepositoryError> {
+pub(crate) fn notice(row: &Row) -> Result<NoticeRecord, RepositoryError> {
     Ok(NoticeRecord {
         id: row.text("id")?,
         finding_id: row.opt_text("finding_id")?,
         created_at: row.time("created_at")?,
         document: row.json("document")?,
+    })
+}
+
+pub(crate) fn bus_event(row: &Row) -> Result<BusEvent, RepositoryError> {
+    Ok(BusEvent {
+        id: row.text("id")?,
+        key: key(row)?,
+        at: row.time("raised_at")?,
+        event: row.json("event")?,
+        routes: row.opt_json("routes")?,
+    })
+}
+
+pub(crate) fn subscription(row: &Row) -> Result<SubscriptionState, RepositoryError> {
+    Ok(SubscriptionState {
+        id: row.text("id")?,
+        endpoint_digest: row.text("endpoint_digest")?,
+        asked_at: row.opt_time("asked_at")?,
+        confirmed_at: row.opt_time("confirmed_at")?,
+        unsubscribed_at: row.opt_time("unsubscribed_at")?,
+        disabled: row.opt_text("disabled")?,
     })
 }
 
@@ -109,16 +130,6 @@ pub(crate) async fn bus_events_from(
     Ok(rows.iter().map(numbered).collect::<Result<_, _>>()?)
 }
 
-fn bus_event(row: &Row) -> Result<BusEvent, RepositoryError> {
-    Ok(BusEvent {
-        id: row.text("id")?,
-        key: key(row)?,
-        at: row.time("raised_at")?,
-        event: row.json("event")?,
-        routes: row.opt_json("routes")?,
-    })
-}
-
 pub(crate) async fn subscriptions(
     session: &mut Session,
 ) -> Result<Vec<SubscriptionState>, Failure> {
@@ -129,16 +140,6 @@ pub(crate) async fn subscriptions(
              FROM subscriptions ORDER BY id",
         ))
         .await?;
-    let subscription = |row: &Row| -> Result<SubscriptionState, RepositoryError> {
-        Ok(SubscriptionState {
-            id: row.text("id")?,
-            endpoint_digest: row.text("endpoint_digest")?,
-            asked_at: row.opt_time("asked_at")?,
-            confirmed_at: row.opt_time("confirmed_at")?,
-            unsubscribed_at: row.opt_time("unsubscribed_at")?,
-            disabled: row.opt_text("disabled")?,
-        })
-    };
     Ok(rows.iter().map(subscription).collect::<Result<_, _>>()?)
 }
 

@@ -5,7 +5,6 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use guard::repository::RepositoryError;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
@@ -16,19 +15,29 @@ use crate::address::Address;
 use crate::error::{Failure, OpenError};
 use crate::schema;
 use crate::signal::Signal;
-use crate::sql::Session;
+use crate::sql::{Held, Session, answered};
 
 /// How long somebody waits for a connection, or for another process that writes to the same file.
 const WAIT: Duration = Duration::from_secs(10);
+/// How long PostgreSQL is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// Until there is a connection: one that was made before and still answers, or a new one.
+    pub(crate) connection: Duration,
+    /// Until a statement is answered. PostgreSQL itself gives up on one earlier, so that what is merely
+    /// slow is said by the server, and this is for a server that is reached and does not answer.
+    pub(crate) statement: Duration,
+}
+
 /// How long somebody waits for a connection to PostgreSQL.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long one call may take on PostgreSQL unless it is said: nothing here takes long, but a network can
-/// be silent.
+/// How long a statement may take on PostgreSQL unless it is said: nothing here takes long, but a network
+/// can be silent.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(90);
 /// Connections that read a SQLite file at the same time.
 const READERS: u32 = 4;
 /// Connections to PostgreSQL.
-const CONNECTIONS: u32 = 10;
+pub(crate) const CONNECTIONS: u32 = 10;
 /// Statements that each connection keeps prepared: more than there are.
 const STATEMENTS: usize = 200;
 /// Tries of a transaction that collides with others.
@@ -39,7 +48,6 @@ pub(crate) const TRIES: u32 = 10;
 pub struct Store {
     pools: Pools,
     pub(crate) signal: Signal,
-    call_timeout: Duration,
 }
 
 #[derive(Debug)]
@@ -48,7 +56,7 @@ enum Pools {
         writer: SqlitePool,
         readers: SqlitePool,
     },
-    Postgres(PgPool),
+    Postgres(PgPool, Patience),
 }
 
 impl Store {
@@ -58,8 +66,8 @@ impl Store {
         Store::open_within(url_or_path, CALL_TIMEOUT).await
     }
 
-    /// The same with another limit of how long a call may take on PostgreSQL. After that it has failed,
-    /// whether the server did what it was asked or not.
+    /// The same with another limit of how long a statement may take on PostgreSQL. After that the call
+    /// has failed, whether the server did what it was asked or not.
     pub async fn open_within(
         url_or_path: &str,
         call_timeout: Duration,
@@ -69,17 +77,14 @@ impl Store {
         let (pools, signal) = match &address {
             Address::Sqlite(path) => (sqlite(path, &[])?, Signal::within_process()),
             Address::Postgres { options, .. } => {
-                let pool = postgres(options, call_timeout);
-                let signal = Signal::listening(pool.clone());
-                (Pools::Postgres(pool), signal)
+                let patience = Patience {
+                    connection: CONNECT,
+                    statement: call_timeout,
+                };
+                served(options, patience)
             }
         };
-        let store = Store {
-            pools,
-            signal,
-            call_timeout,
-        };
-        store.migrated(shown).await
+        Store { pools, signal }.migrated(shown).await
     }
 
     /// A store on a file, with further settings of SQLite's.
@@ -91,9 +96,18 @@ impl Store {
         let store = Store {
             pools: sqlite(path, pragmas)?,
             signal: Signal::within_process(),
-            call_timeout: CALL_TIMEOUT,
         };
         store.migrated(path.display().to_string()).await
+    }
+
+    /// A store on PostgreSQL that is waited for not so long.
+    #[cfg(test)]
+    pub(crate) async fn with_patience(url: &str, patience: Patience) -> Result<Store, OpenError> {
+        let Address::Postgres { options, shown } = Address::parse(url)? else {
+            unreachable!("{url} is a URL of PostgreSQL");
+        };
+        let (pools, signal) = served(&options, patience);
+        Store { pools, signal }.migrated(shown).await
     }
 
     async fn migrated(self, shown: String) -> Result<Store, OpenError> {
@@ -113,62 +127,66 @@ impl Store {
                 readers.close().await;
                 writer.close().await;
             }
-            Pools::Postgres(pool) => pool.close().await,
+            // A connection that does not answer does not take leave either.
+            Pools::Postgres(pool, patience) => {
+                let _ = tokio::time::timeout(patience.connection, pool.close()).await;
+            }
         }
     }
 
     /// A transaction that writes.
     pub(crate) async fn write(&self) -> Result<Session, Failure> {
         match &self.pools {
-            Pools::Sqlite { writer, .. } => writer
-                .begin_with("BEGIN IMMEDIATE")
-                .await
-                .map(Session::SqliteTransaction),
-            Pools::Postgres(pool) => pool.begin().await.map(Session::PostgresTransaction),
+            Pools::Sqlite { writer, .. } => begin_on_sqlite(writer, "BEGIN IMMEDIATE").await,
+            Pools::Postgres(pool, patience) => begin_on_postgres(pool, *patience, "BEGIN").await,
         }
         .map_err(|source| Failure::sql("beginning", source))
-    }
-
-    /// Gives up on a call that takes too long. A file does not fall silent.
-    pub(crate) async fn limited<T>(
-        &self,
-        call: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
-        match &self.pools {
-            Pools::Sqlite { .. } => call.await,
-            Pools::Postgres(_) => tokio::time::timeout(self.call_timeout, call)
-                .await
-                .unwrap_or_else(|_| {
-                    Err(Failure::Ours(RepositoryError::Unavailable {
-                        detail: format!(
-                            "PostgreSQL did not answer within {} s",
-                            self.call_timeout.as_secs_f32()
-                        ),
-                    }))
-                }),
-        }
     }
 
     /// A transaction that reads the store as it is now, however long that takes.
     pub(crate) async fn snapshot(&self) -> Result<Session, Failure> {
-        match &self.pools {
-            Pools::Sqlite { readers, .. } => readers.begin().await.map(Session::SqliteTransaction),
-            Pools::Postgres(pool) => pool
-                .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                .await
-                .map(Session::PostgresTransaction),
+        const READ_ONLY: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        let mut session = match &self.pools {
+            Pools::Sqlite { readers, .. } => begin_on_sqlite(readers, "BEGIN").await,
+            Pools::Postgres(pool, patience) => begin_on_postgres(pool, *patience, READ_ONLY).await,
         }
-        .map_err(|source| Failure::sql("beginning", source))
+        .map_err(|source| Failure::sql("beginning", source))?;
+        session.take_time().await?;
+        Ok(session)
     }
 
     /// A connection that reads, each statement for itself.
     pub(crate) async fn read(&self) -> Result<Session, Failure> {
         match &self.pools {
-            Pools::Sqlite { readers, .. } => readers.acquire().await.map(Session::Sqlite),
-            Pools::Postgres(pool) => pool.acquire().await.map(Session::Postgres),
+            Pools::Sqlite { readers, .. } => readers
+                .acquire()
+                .await
+                .map(|held| Session::Sqlite(Held::Connection(held))),
+            Pools::Postgres(pool, patience) => pool.acquire().await.map(|held| Session::Postgres {
+                held: Held::Connection(held),
+                patience: patience.statement,
+            }),
         }
         .map_err(|source| Failure::sql("connecting", source))
     }
+}
+
+async fn begin_on_sqlite(pool: &SqlitePool, begin: &'static str) -> Result<Session, sqlx::Error> {
+    let held = pool.begin_with(begin).await?;
+    Ok(Session::Sqlite(Held::Transaction(held)))
+}
+
+async fn begin_on_postgres(
+    pool: &PgPool,
+    patience: Patience,
+    begin: &'static str,
+) -> Result<Session, sqlx::Error> {
+    let within = patience.connection.saturating_add(patience.statement);
+    let held = answered(within, pool.begin_with(begin)).await?;
+    Ok(Session::Postgres {
+        held: Held::Transaction(held),
+        patience: patience.statement,
+    })
 }
 
 fn sqlite(path: &Path, pragmas: &[(&'static str, &'static str)]) -> Result<Pools, OpenError> {
@@ -238,33 +256,34 @@ fn make_file(path: &Path) -> io::Result<()> {
     options.open(path).map(drop)
 }
 
-fn postgres(options: &PgConnectOptions, call_timeout: Duration) -> PgPool {
-    // The server gives up first, where it can.
-    let statement = call_timeout * 2 / 3;
+/// A database that is served, and whoever listens to it.
+fn served(options: &PgConnectOptions, patience: Patience) -> (Pools, Signal) {
+    // The server gives up first, where it can. A worker that hangs must not hold up the others.
+    let longest = patience.statement * 2 / 3;
     let limit = |limit: Duration| format!("{}ms", limit.as_millis().max(1));
     let options = options
         .clone()
         .application_name("portcullis")
         .statement_cache_capacity(STATEMENTS)
-        // Nothing here takes long. A worker that hangs must not hold up the others.
         .options([
-            ("statement_timeout", limit(statement)),
-            ("lock_timeout", limit(statement.min(WAIT))),
-            ("idle_in_transaction_session_timeout", limit(statement)),
+            ("statement_timeout", limit(longest)),
+            ("lock_timeout", limit(longest.min(WAIT))),
+            ("idle_in_transaction_session_timeout", limit(longest)),
         ])
         .disable_statement_logging();
-    PgPoolOptions::new()
+    let signal = Signal::listening(options.clone(), patience.connection);
+    let pool = PgPoolOptions::new()
         .max_connections(CONNECTIONS)
-        .acquire_timeout(CONNECT)
-        // A call that was given up leaves a connection that may be silent for ever. sqlx waits for it
-        // without a limit before it makes another one in its place (0.9.0), and so would use up all.
-        .after_release(|connection, _| {
+        .acquire_timeout(patience.connection)
+        // sqlx (0.9.0) asks a connection that comes back whether it still answers, and waits for that
+        // for ever; meanwhile it counts as one that is in use. Where the way to the server fell silent,
+        // each call would take one of them with it. This question comes before that one.
+        .after_release(move |connection, _| {
             Box::pin(async move {
-                match tokio::time::timeout(CONNECT, connection.ping()).await {
-                    Ok(answered) => answered.map(|()| true),
-                    Err(_) => Err(sqlx::Error::PoolTimedOut),
-                }
+                answered(patience.connection, connection.ping()).await?;
+                Ok(true)
             })
         })
-        .connect_lazy_with(options)
+        .connect_lazy_with(options);
+    (Pools::Postgres(pool, patience), signal)
 }

@@ -26,15 +26,14 @@ macro_rules! write {
     ($store:expr, |$session:ident| $body:expr) => {{
         let mut tries = 0;
         loop {
-            let tried: Result<_, Failure> = $store
-                .limited(async {
-                    let mut session = $store.write().await?;
-                    let $session = &mut session;
-                    let result = $body.await?;
-                    session.commit().await?;
-                    Ok(result)
-                })
-                .await;
+            let tried: Result<_, Failure> = async {
+                let mut session = $store.write().await?;
+                let $session = &mut session;
+                let result = $body.await?;
+                session.commit().await?;
+                Ok(result)
+            }
+            .await;
             tries += 1;
             match tried {
                 Err(failure) if failure.is_collision() && tries < TRIES => {}
@@ -47,14 +46,13 @@ macro_rules! write {
 /// One connection that reads.
 macro_rules! read {
     ($store:expr, |$session:ident| $body:expr) => {
-        $store
-            .limited(async {
-                let mut session = $store.read().await?;
-                let $session = &mut session;
-                $body.await
-            })
-            .await
-            .map_err(RepositoryError::from)
+        async {
+            let mut session = $store.read().await?;
+            let $session = &mut session;
+            $body.await
+        }
+        .await
+        .map_err(|failure: Failure| RepositoryError::from(failure))
     };
 }
 
@@ -151,12 +149,14 @@ impl Repository for Store {
         account: &str,
         resource_type: &str,
         resource_id: &str,
+        limit: u32,
     ) -> Result<Vec<EventRecord>, RepositoryError> {
         read!(self, |session| events::unseen(
             session,
             account,
             resource_type,
-            resource_id
+            resource_id,
+            limit
         ))
     }
 

@@ -6,7 +6,7 @@ use guard::state::EnforcementStop;
 use jiff::Timestamp;
 
 use crate::error::Failure;
-use crate::sql::{Query, Session, query};
+use crate::sql::{Query, Row, Session, query};
 
 /// Appends a record. Only an intent says where; what follows is about the same place.
 pub(crate) async fn append(session: &mut Session, record: &Record) -> Result<(), Failure> {
@@ -36,6 +36,10 @@ pub(crate) async fn append(session: &mut Session, record: &Record) -> Result<(),
     };
     session.run(statement).await?;
     Ok(())
+}
+
+pub(crate) fn record(row: &Row) -> Result<Record, RepositoryError> {
+    row.json("record")
 }
 
 pub(crate) async fn journal(
@@ -69,10 +73,15 @@ pub(crate) async fn journal(
         statement = statement.bind(since);
     }
     let rows = session.rows(statement).await?;
-    Ok(rows
-        .iter()
-        .map(|row| row.json("record"))
-        .collect::<Result<_, _>>()?)
+    Ok(rows.iter().map(record).collect::<Result<_, _>>()?)
+}
+
+pub(crate) fn enforcement_stop(row: &Row) -> Result<EnforcementStop, RepositoryError> {
+    Ok(EnforcementStop {
+        by: row.text("stopped_by")?,
+        at: row.time("stopped_at")?,
+        reason: row.text("reason")?,
+    })
 }
 
 /// The records of a bucket's last remediations.
@@ -126,14 +135,7 @@ pub(crate) async fn stopped(session: &mut Session) -> Result<Option<EnforcementS
             "SELECT stopped_by, stopped_at, reason FROM enforcement_stop",
         ))
         .await?;
-    let stop = |row: &crate::sql::Row| -> Result<EnforcementStop, RepositoryError> {
-        Ok(EnforcementStop {
-            by: row.text("stopped_by")?,
-            at: row.time("stopped_at")?,
-            reason: row.text("reason")?,
-        })
-    };
-    Ok(row.as_ref().map(stop).transpose()?)
+    Ok(row.as_ref().map(enforcement_stop).transpose()?)
 }
 
 pub(crate) async fn stop(

@@ -89,6 +89,24 @@ pub(crate) fn evaluations_from_row(row: &Row) -> Result<Vec<EvaluationRecord>, R
         .collect()
 }
 
+/// What a rule said, as its history has it.
+pub(crate) fn evaluation(row: &Row) -> Result<EvaluationRecord, RepositoryError> {
+    let text = row.text("compliance_type")?;
+    Ok(EvaluationRecord {
+        rule_name: row.text("rule_name")?,
+        identifier: row.text("identifier")?,
+        compliance_type: compliance_type(&text).ok_or_else(|| {
+            row.broken(
+                "compliance_type",
+                format_args!("is {text:?}, which is none of the types"),
+            )
+        })?,
+        annotation: row.opt_text("annotation")?,
+        evaluated_at: row.time("evaluated_at")?,
+        since: row.time("since")?,
+    })
+}
+
 /// The resource's row comes first: what is read after it is as new at least, and a commit that was
 /// decided on an older version than the newest is refused.
 pub(crate) async fn resource(
@@ -196,22 +214,6 @@ pub(crate) async fn evaluation_history(
             .bind(limit),
         )
         .await?;
-    let evaluation = |row: &Row| -> Result<EvaluationRecord, RepositoryError> {
-        let text = row.text("compliance_type")?;
-        Ok(EvaluationRecord {
-            rule_name: row.text("rule_name")?,
-            identifier: row.text("identifier")?,
-            compliance_type: compliance_type(&text).ok_or_else(|| {
-                row.broken(
-                    "compliance_type",
-                    format_args!("is {text:?}, which is none of the types"),
-                )
-            })?,
-            annotation: row.opt_text("annotation")?,
-            evaluated_at: row.time("evaluated_at")?,
-            since: row.time("since")?,
-        })
-    };
     Ok(rows.iter().map(evaluation).collect::<Result<_, _>>()?)
 }
 

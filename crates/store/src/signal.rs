@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::{PgListener, PgPool};
+use sqlx::Executor;
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::error::Failure;
 use crate::sql::{Dialect, Session, query};
@@ -29,12 +31,12 @@ impl Signal {
     }
 
     /// Heard from other processes too.
-    pub(crate) fn listening(pool: PgPool) -> Signal {
+    pub(crate) fn listening(options: PgConnectOptions, patience: Duration) -> Signal {
         let sender = watch::Sender::new(0);
         let heard = sender.clone();
         Signal {
             sender,
-            listener: Some(tokio::spawn(listen(pool, heard))),
+            listener: Some(tokio::spawn(listen(options, patience, heard))),
         }
     }
 
@@ -81,28 +83,49 @@ pub(crate) async fn notify(session: &mut Session) -> Result<(), Failure> {
     Ok(())
 }
 
+/// How long nothing may be heard before the server is asked whether it is still there. Where the way to
+/// it fell silent, nothing would tell of that; work is looked for all the same, only later.
+const SILENCE: Duration = Duration::from_secs(30);
+
 /// Listens as long as the store is open, and connects again when the connection breaks.
-async fn listen(pool: PgPool, heard: watch::Sender<u64>) {
+async fn listen(options: PgConnectOptions, patience: Duration, heard: watch::Sender<u64>) {
     const FIRST: Duration = Duration::from_millis(100);
     const MOST: Duration = Duration::from_secs(5);
     let mut wait = FIRST;
     loop {
-        if let Ok(mut listener) = PgListener::connect_with(&pool).await
-            && listener.listen(CHANNEL).await.is_ok()
+        // A connection beside the others: one that hangs when it is given back takes none of theirs.
+        let own = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(patience)
+            .connect_lazy_with(options.clone());
+        if let Ok(mut listener) = PgListener::connect_with(&own).await
+            && let Ok(Ok(())) = timeout(patience, listener.listen(CHANNEL)).await
         {
             wait = FIRST;
             listener.eager_reconnect(false);
             // What was told while nobody listened is not told again.
             raise(&heard);
-            // `None`: the connection broke. It is made anew here, so that the loss is known.
-            while let Ok(Some(_)) = listener.try_recv().await {
+            while is_told(&mut listener, patience).await {
                 raise(&heard);
             }
         }
-        if pool.is_closed() {
-            return;
-        }
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(MOST);
+    }
+}
+
+/// Waits until something is told. `false`: the connection broke, or does not answer any more; it is made
+/// anew by whoever listens, so that the loss is known.
+async fn is_told(listener: &mut PgListener, patience: Duration) -> bool {
+    loop {
+        match timeout(SILENCE, listener.try_recv()).await {
+            Ok(told) => return matches!(told, Ok(Some(_))),
+            Err(_) => {
+                let asked = timeout(patience, (&mut *listener).execute("SELECT 1")).await;
+                if !matches!(asked, Ok(Ok(_))) {
+                    return false;
+                }
+            }
+        }
     }
 }

@@ -3,18 +3,20 @@
 //! SQLite understands `$1` as PostgreSQL does. What differs is in [`Dialect`], and nowhere else.
 
 use std::borrow::Cow;
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use guard::repository::RepositoryError;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::postgres::PgArguments;
+use sqlx::sqlite::SqliteArguments;
 use sqlx::{
-    Arguments, AssertSqlSafe, Column, Decode, Postgres, Row as _, SqlSafeStr, SqlStr, Sqlite,
-    Transaction, TypeInfo, ValueRef,
+    Arguments, AssertSqlSafe, Column, ColumnIndex, Database, Decode, Encode, Postgres, SqlSafeStr,
+    SqlStr, Sqlite, Transaction, Type, TypeInfo, ValueRef,
 };
 
 use crate::error::Failure;
@@ -301,30 +303,54 @@ impl Row {
     }
 }
 
+/// A connection, within a transaction or not.
+#[derive(Debug)]
+pub(crate) enum Held<DB: Database> {
+    /// Dropped without a commit, nothing was done.
+    Transaction(Transaction<'static, DB>),
+    Connection(PoolConnection<DB>),
+}
+
+impl<DB: Database> Held<DB> {
+    fn connection(&mut self) -> &mut DB::Connection {
+        match self {
+            Held::Transaction(transaction) => transaction,
+            Held::Connection(connection) => connection,
+        }
+    }
+
+    async fn commit(self) -> Result<(), sqlx::Error> {
+        match self {
+            Held::Transaction(transaction) => transaction.commit().await,
+            Held::Connection(_) => Ok(()),
+        }
+    }
+}
+
 /// A connection that statements go to.
 #[derive(Debug)]
 pub(crate) enum Session {
-    /// Dropped without [`Session::commit`], nothing was done.
-    SqliteTransaction(Transaction<'static, Sqlite>),
-    Sqlite(PoolConnection<Sqlite>),
-    PostgresTransaction(Transaction<'static, Postgres>),
-    Postgres(PoolConnection<Postgres>),
+    Sqlite(Held<Sqlite>),
+    Postgres {
+        held: Held<Postgres>,
+        /// How long an answer is waited for: the way to a server can fall silent.
+        patience: Duration,
+    },
 }
 
 impl Session {
     pub(crate) fn dialect(&self) -> Dialect {
         match self {
-            Session::SqliteTransaction(_) | Session::Sqlite(_) => Dialect::Sqlite,
-            Session::PostgresTransaction(_) | Session::Postgres(_) => Dialect::Postgres,
+            Session::Sqlite(_) => Dialect::Sqlite,
+            Session::Postgres { .. } => Dialect::Postgres,
         }
     }
 
     /// Makes what was written last.
     pub(crate) async fn commit(self) -> Result<(), Failure> {
         match self {
-            Session::SqliteTransaction(transaction) => transaction.commit().await,
-            Session::PostgresTransaction(transaction) => transaction.commit().await,
-            Session::Sqlite(_) | Session::Postgres(_) => Ok(()),
+            Session::Sqlite(held) => held.commit().await,
+            Session::Postgres { held, patience } => answered(patience, held.commit()).await,
         }
         .map_err(|source| Failure::sql("committing", source))
     }
@@ -333,22 +359,18 @@ impl Session {
     pub(crate) async fn run(&mut self, query: Query) -> Result<u64, Failure> {
         let failed = |source| Failure::sql(query.table, source);
         match self {
-            Session::SqliteTransaction(to) => sqlx::query_with(query.text, sqlite(query.args)?)
-                .execute(&mut **to)
-                .await
-                .map(|done| done.rows_affected()),
-            Session::Sqlite(to) => sqlx::query_with(query.text, sqlite(query.args)?)
-                .execute(&mut **to)
-                .await
-                .map(|done| done.rows_affected()),
-            Session::PostgresTransaction(to) => sqlx::query_with(query.text, postgres(query.args)?)
-                .execute(&mut **to)
-                .await
-                .map(|done| done.rows_affected()),
-            Session::Postgres(to) => sqlx::query_with(query.text, postgres(query.args)?)
-                .execute(&mut **to)
-                .await
-                .map(|done| done.rows_affected()),
+            Session::Sqlite(held) => {
+                sqlx::query_with(query.text, arguments::<SqliteArguments>(query.args)?)
+                    .execute(held.connection())
+                    .await
+                    .map(|done| done.rows_affected())
+            }
+            Session::Postgres { held, patience } => {
+                let statement = sqlx::query_with(query.text, arguments::<PgArguments>(query.args)?);
+                answered(*patience, statement.execute(held.connection()))
+                    .await
+                    .map(|done| done.rows_affected())
+            }
         }
         .map_err(failed)
     }
@@ -356,108 +378,110 @@ impl Session {
     /// Runs a statement that returns rows.
     pub(crate) async fn rows(&mut self, query: Query) -> Result<Vec<Row>, Failure> {
         let table = query.table;
-        let failed = |source| Failure::sql(table, source);
         match self {
-            Session::SqliteTransaction(to) => sqlite_rows(
-                table,
-                &sqlx::query_with(query.text, sqlite(query.args)?)
-                    .fetch_all(&mut **to)
+            Session::Sqlite(held) => {
+                sqlx::query_with(query.text, arguments::<SqliteArguments>(query.args)?)
+                    .fetch_all(held.connection())
                     .await
-                    .map_err(failed)?,
-            ),
-            Session::Sqlite(to) => sqlite_rows(
-                table,
-                &sqlx::query_with(query.text, sqlite(query.args)?)
-                    .fetch_all(&mut **to)
+                    .and_then(|found| rows(table, &found))
+            }
+            Session::Postgres { held, patience } => {
+                let statement = sqlx::query_with(query.text, arguments::<PgArguments>(query.args)?);
+                answered(*patience, statement.fetch_all(held.connection()))
                     .await
-                    .map_err(failed)?,
-            ),
-            Session::PostgresTransaction(to) => postgres_rows(
-                table,
-                &sqlx::query_with(query.text, postgres(query.args)?)
-                    .fetch_all(&mut **to)
-                    .await
-                    .map_err(failed)?,
-            ),
-            Session::Postgres(to) => postgres_rows(
-                table,
-                &sqlx::query_with(query.text, postgres(query.args)?)
-                    .fetch_all(&mut **to)
-                    .await
-                    .map_err(failed)?,
-            ),
+                    .and_then(|found| rows(table, &found))
+            }
         }
-        .map_err(failed)
+        .map_err(|source| Failure::sql(table, source))
     }
 
     /// Runs a statement that returns a row at most.
     pub(crate) async fn row(&mut self, query: Query) -> Result<Option<Row>, Failure> {
         Ok(self.rows(query).await?.into_iter().next())
     }
+
+    /// Runs a statement that takes no arguments and returns nothing, on PostgreSQL only.
+    pub(crate) async fn run_on_postgres(&mut self, text: &'static str) -> Result<(), Failure> {
+        if self.dialect() == Dialect::Postgres {
+            self.run(query("the session", text)).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets the statements of this transaction take long: it goes through all that there is.
+    pub(crate) async fn take_time(&mut self) -> Result<(), Failure> {
+        self.run_on_postgres("SET LOCAL statement_timeout = 0")
+            .await?;
+        // Whoever reads what is exported, or writes what is imported, may be slow.
+        self.run_on_postgres("SET LOCAL idle_in_transaction_session_timeout = 0")
+            .await?;
+        if let Session::Postgres { patience, .. } = self {
+            *patience = LONG_STATEMENT;
+        }
+        Ok(())
+    }
 }
 
-fn encoding(source: sqlx::error::BoxDynError) -> Failure {
-    Failure::sql("an argument", sqlx::Error::Encode(source))
+/// How long one statement may take where it goes through all that there is.
+const LONG_STATEMENT: Duration = Duration::from_secs(3600);
+
+/// Waits for an answer of PostgreSQL for so long. A connection that owes one is not used for anything
+/// else before it has given it.
+pub(crate) async fn answered<T>(
+    patience: Duration,
+    answer: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    let silent = |_| {
+        Err(sqlx::Error::Io(io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!(
+                "PostgreSQL did not answer within {} s",
+                patience.as_secs_f32()
+            ),
+        )))
+    };
+    tokio::time::timeout(patience, answer)
+        .await
+        .unwrap_or_else(silent)
 }
 
-fn sqlite(args: Vec<Arg>) -> Result<SqliteArguments, Failure> {
-    let mut arguments = SqliteArguments::default();
+fn arguments<A: Arguments>(args: Vec<Arg>) -> Result<A, Failure>
+where
+    for<'v> Option<i64>: Encode<'v, A::Database> + Type<A::Database>,
+    for<'v> Option<String>: Encode<'v, A::Database> + Type<A::Database>,
+{
+    let mut arguments = A::default();
     for arg in args {
         match arg {
             Arg::Int(value) => arguments.add(value),
             Arg::Text(value) => arguments.add(value),
         }
-        .map_err(encoding)?;
+        .map_err(|source| Failure::sql("an argument", sqlx::Error::Encode(source)))?;
     }
     Ok(arguments)
 }
 
-fn postgres(args: Vec<Arg>) -> Result<PgArguments, Failure> {
-    let mut arguments = PgArguments::default();
-    for arg in args {
-        match arg {
-            Arg::Int(value) => arguments.add(value),
-            Arg::Text(value) => arguments.add(value),
-        }
-        .map_err(encoding)?;
-    }
-    Ok(arguments)
-}
-
-/// Names of the columns, once for all rows.
-fn names<R: sqlx::Row>(rows: &[R]) -> Arc<[String]> {
-    rows.first()
+/// Rows as they came.
+fn rows<R: sqlx::Row>(table: &'static str, found: &[R]) -> Result<Vec<Row>, sqlx::Error>
+where
+    usize: ColumnIndex<R>,
+    for<'r> i64: Decode<'r, R::Database>,
+    for<'r> i32: Decode<'r, R::Database>,
+    for<'r> String: Decode<'r, R::Database>,
+{
+    // Once for all rows.
+    let names: Arc<[String]> = found
+        .first()
         .map(|row| {
-            row.columns()
-                .iter()
-                .map(|column| column.name().to_owned())
-                .collect()
+            let columns = row.columns().iter();
+            columns.map(|column| column.name().to_owned()).collect()
         })
-        .unwrap_or_default()
-}
-
-fn other_type(name: &str) -> sqlx::Error {
-    sqlx::Error::Decode(format!("a value of type {name}, which this schema has not").into())
-}
-
-fn sqlite_rows(table: &'static str, rows: &[SqliteRow]) -> Result<Vec<Row>, sqlx::Error> {
-    let names = names(rows);
-    rows.iter()
+        .unwrap_or_default();
+    found
+        .iter()
         .map(|row| {
             let cells = (0..row.len())
-                .map(|at| {
-                    let raw = row.try_get_raw(at)?;
-                    if raw.is_null() {
-                        return Ok(Cell::Null);
-                    }
-                    let name = raw.type_info().name().to_owned();
-                    match name.as_str() {
-                        "INTEGER" => <i64 as Decode<Sqlite>>::decode(raw).map(Cell::Int),
-                        "TEXT" => <String as Decode<Sqlite>>::decode(raw).map(Cell::Text),
-                        other => return Err(other_type(other)),
-                    }
-                    .map_err(sqlx::Error::Decode)
-                })
+                .map(|at| cell::<R::Database>(row.try_get_raw(at)?))
                 .collect::<Result<_, _>>()?;
             Ok(Row {
                 table,
@@ -468,32 +492,25 @@ fn sqlite_rows(table: &'static str, rows: &[SqliteRow]) -> Result<Vec<Row>, sqlx
         .collect()
 }
 
-fn postgres_rows(table: &'static str, rows: &[PgRow]) -> Result<Vec<Row>, sqlx::Error> {
-    let names = names(rows);
-    rows.iter()
-        .map(|row| {
-            let cells = (0..row.len())
-                .map(|at| {
-                    let raw = row.try_get_raw(at)?;
-                    if raw.is_null() {
-                        return Ok(Cell::Null);
-                    }
-                    let name = raw.type_info().name().to_owned();
-                    match name.as_str() {
-                        "INT8" => <i64 as Decode<Postgres>>::decode(raw).map(Cell::Int),
-                        "INT4" => <i32 as Decode<Postgres>>::decode(raw)
-                            .map(|value| Cell::Int(i64::from(value))),
-                        "TEXT" => <String as Decode<Postgres>>::decode(raw).map(Cell::Text),
-                        other => return Err(other_type(other)),
-                    }
-                    .map_err(sqlx::Error::Decode)
-                })
-                .collect::<Result<_, _>>()?;
-            Ok(Row {
-                table,
-                names: Arc::clone(&names),
-                cells,
-            })
-        })
-        .collect()
+/// A value by the name of its type: SQLite's, or PostgreSQL's.
+fn cell<DB: Database>(raw: DB::ValueRef<'_>) -> Result<Cell, sqlx::Error>
+where
+    for<'r> i64: Decode<'r, DB>,
+    for<'r> i32: Decode<'r, DB>,
+    for<'r> String: Decode<'r, DB>,
+{
+    if raw.is_null() {
+        return Ok(Cell::Null);
+    }
+    let name = raw.type_info().name().to_owned();
+    match name.as_str() {
+        "INTEGER" | "INT8" => i64::decode(raw).map(Cell::Int),
+        "INT4" => i32::decode(raw).map(|value| Cell::Int(i64::from(value))),
+        "TEXT" => String::decode(raw).map(Cell::Text),
+        other => {
+            let other = format!("a value of type {other}, which this schema has not");
+            Err(other.into())
+        }
+    }
+    .map_err(sqlx::Error::Decode)
 }

@@ -1,6 +1,12 @@
 //! The tables by name, for whatever goes through all of them.
 
 use Kind::{Int, Json, Text};
+use compliance::notice::Notice;
+use guard::repository::RepositoryError;
+use serde_json::Value;
+
+use crate::sql::Row;
+use crate::{events, findings, jobs, notices, remediations, resources, watch};
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +26,8 @@ pub(crate) struct Table {
     /// Whether the key is given by the database.
     pub(crate) numbered: bool,
     pub(crate) columns: &'static [(&'static str, Kind)],
+    /// Whether the guard can read a row with all of these columns.
+    pub(crate) readable: fn(&Row) -> Result<(), RepositoryError>,
 }
 
 /// Every table; those that others refer to come first.
@@ -41,6 +49,11 @@ pub(crate) const TABLES: &[Table] = &[
             ("content_hash", Text),
             ("evaluations", Json),
         ],
+        readable: |row| {
+            resources::key(row)?;
+            row.time("observed_at")?;
+            resources::evaluations_from_row(row).map(drop)
+        },
     },
     Table {
         name: "items",
@@ -53,6 +66,7 @@ pub(crate) const TABLES: &[Table] = &[
             ("content_hash", Text),
             ("item", Json),
         ],
+        readable: |row| resources::item(row).map(drop),
     },
     Table {
         name: "evaluations",
@@ -69,6 +83,7 @@ pub(crate) const TABLES: &[Table] = &[
             ("since", Int),
             ("latest", Int),
         ],
+        readable: |row| resources::evaluation(row).map(drop),
     },
     Table {
         name: "findings",
@@ -100,6 +115,13 @@ pub(crate) const TABLES: &[Table] = &[
             ("escalation_step", Int),
             ("escalated_at", Int),
         ],
+        readable: |row| {
+            let finding = findings::finding(row)?;
+            if row.text("state")? != finding.state.name() {
+                return Err(row.broken("state", "is another than its detail says"));
+            }
+            Ok(())
+        },
     },
     Table {
         name: "exposures",
@@ -123,6 +145,7 @@ pub(crate) const TABLES: &[Table] = &[
             ("actor", Text),
             ("witness", Json),
         ],
+        readable: |row| findings::exposure(row).map(drop),
     },
     Table {
         name: "events",
@@ -144,6 +167,7 @@ pub(crate) const TABLES: &[Table] = &[
             ("verdict_at", Int),
             ("closed_at", Int),
         ],
+        readable: |row| events::event(row).map(drop),
     },
     Table {
         name: "bus_events",
@@ -160,6 +184,7 @@ pub(crate) const TABLES: &[Table] = &[
             ("event", Json),
             ("routes", Json),
         ],
+        readable: |row| notices::bus_event(row).map(drop),
     },
     Table {
         name: "notices",
@@ -171,6 +196,10 @@ pub(crate) const TABLES: &[Table] = &[
             ("created_at", Int),
             ("document", Json),
         ],
+        readable: |row| {
+            notices::notice(row)?;
+            row.json::<Notice>("document").map(drop)
+        },
     },
     Table {
         name: "jobs",
@@ -193,6 +222,21 @@ pub(crate) const TABLES: &[Table] = &[
             ("last_error", Text),
             ("dead_at", Int),
         ],
+        readable: |row| {
+            jobs::job(row)?;
+            let dead = row.opt_time("dead_at")?.is_some();
+            if dead == row.opt_time("ready_at")?.is_some() {
+                return Err(row.broken(
+                    "ready_at",
+                    if dead {
+                        "has a time, and the job is a dead letter"
+                    } else {
+                        "is empty, so that nobody ever takes the job up"
+                    },
+                ));
+            }
+            Ok(())
+        },
     },
     Table {
         name: "journal",
@@ -206,6 +250,7 @@ pub(crate) const TABLES: &[Table] = &[
             ("bucket", Text),
             ("record", Json),
         ],
+        readable: |row| remediations::record(row).map(drop),
     },
     Table {
         name: "coverage",
@@ -222,6 +267,7 @@ pub(crate) const TABLES: &[Table] = &[
             ("gaps", Json),
             ("error", Text),
         ],
+        readable: |row| watch::covered(row).map(drop),
     },
     Table {
         name: "subscriptions",
@@ -235,6 +281,7 @@ pub(crate) const TABLES: &[Table] = &[
             ("unsubscribed_at", Int),
             ("disabled", Text),
         ],
+        readable: |row| notices::subscription(row).map(drop),
     },
     Table {
         name: "enforcement_stop",
@@ -246,17 +293,20 @@ pub(crate) const TABLES: &[Table] = &[
             ("stopped_at", Int),
             ("reason", Text),
         ],
+        readable: |row| remediations::enforcement_stop(row).map(drop),
     },
     Table {
         name: "remembered",
         key: 1,
         numbered: false,
         columns: &[("name", Text), ("value", Json)],
+        readable: |row| row.json::<Value>("value").map(drop),
     },
     Table {
         name: "tallies",
         key: 3,
         numbered: false,
         columns: &[("what", Text), ("name", Text), ("value", Text), ("n", Int)],
+        readable: |row| row.count("n").map(drop),
     },
 ];

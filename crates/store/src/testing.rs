@@ -9,6 +9,8 @@
 
 #[path = "../tests/suite/place.rs"]
 pub(crate) mod place;
+#[path = "../tests/suite/samples.rs"]
+pub(crate) mod samples;
 
 /// Each test, given the address of a database of its own, on SQLite and on PostgreSQL.
 macro_rules! on_both {

@@ -18,7 +18,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWr
 use crate::error::Failure;
 use crate::open::Store;
 use crate::schema;
-use crate::sql::{Arg, Cell, Dialect, Query, Row, Session, query};
+use crate::sql::{Arg, Cell, Dialect, Query, Row, Session};
 use crate::tables::{Kind, TABLES, Table};
 
 /// The version of the lines' own shape.
@@ -111,16 +111,6 @@ impl Store {
     /// guard may run meanwhile.
     pub async fn export<W: AsyncWrite + Unpin>(&self, to: &mut W) -> Result<u64, TransferError> {
         let mut session = self.snapshot().await.map_err(RepositoryError::from)?;
-        if session.dialect() == Dialect::Postgres {
-            // Whoever reads what is written may be slow.
-            session
-                .run(query(
-                    "the session",
-                    "SET LOCAL idle_in_transaction_session_timeout = 0",
-                ))
-                .await
-                .map_err(RepositoryError::from)?;
-        }
         let header = Header {
             portcullis_store: FORMAT,
             schema: schema::newest(),
@@ -157,15 +147,7 @@ impl Store {
         from: &mut R,
     ) -> Result<u64, TransferError> {
         let mut session = self.write().await.map_err(RepositoryError::from)?;
-        if session.dialect() == Dialect::Postgres {
-            session
-                .run(query(
-                    "the session",
-                    "SET LOCAL idle_in_transaction_session_timeout = 0",
-                ))
-                .await
-                .map_err(RepositoryError::from)?;
-        }
+        session.take_time().await.map_err(RepositoryError::from)?;
         empty(&mut session).await?;
         let mut lines = Lines { from, number: 0 };
         let header = lines.next().await?;
@@ -238,7 +220,7 @@ async fn write_line<W: AsyncWrite + Unpin>(to: &mut W, line: &impl Serialize) ->
 }
 
 /// The rows of a table after one, in the order of the key.
-fn page(table: &Table, last: Option<&Row>) -> Query {
+pub(crate) fn page(table: &Table, last: Option<&Row>) -> Query {
     let names: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
     let key = names[..table.key].join(", ");
     let mut text = format!("SELECT {} FROM {}", names.join(", "), table.name);

@@ -49,6 +49,20 @@ pub(crate) async fn cover(session: &mut Session, coverage: &Coverage) -> Result<
     Ok(())
 }
 
+pub(crate) fn covered(row: &Row) -> Result<Coverage, RepositoryError> {
+    Ok(Coverage {
+        account: row.text("account")?,
+        region: row.text("region")?,
+        last_event_at: row.opt_time("last_event_at")?,
+        last_sweep_at: row.opt_time("last_sweep_at")?,
+        swept: row.count("swept")?,
+        undecided: row.count("undecided")?,
+        untold_changes: row.count("untold_changes")?,
+        gaps: row.json("gaps")?,
+        error: row.opt_text("error")?,
+    })
+}
+
 pub(crate) async fn coverage(session: &mut Session) -> Result<Vec<Coverage>, Failure> {
     let rows = session
         .rows(query(
@@ -57,20 +71,7 @@ pub(crate) async fn coverage(session: &mut Session) -> Result<Vec<Coverage>, Fai
              untold_changes, gaps, error FROM coverage ORDER BY account, region",
         ))
         .await?;
-    let coverage = |row: &Row| -> Result<Coverage, RepositoryError> {
-        Ok(Coverage {
-            account: row.text("account")?,
-            region: row.text("region")?,
-            last_event_at: row.opt_time("last_event_at")?,
-            last_sweep_at: row.opt_time("last_sweep_at")?,
-            swept: row.count("swept")?,
-            undecided: row.count("undecided")?,
-            untold_changes: row.count("untold_changes")?,
-            gaps: row.json("gaps")?,
-            error: row.opt_text("error")?,
-        })
-    };
-    Ok(rows.iter().map(coverage).collect::<Result<_, _>>()?)
+    Ok(rows.iter().map(covered).collect::<Result<_, _>>()?)
 }
 
 pub(crate) async fn remembered(

@@ -120,13 +120,19 @@ impl Cluster<'_> {
             .is_ok_and(|status| status.success())
     }
 
-    /// Makes the role of the tests: not a superuser, so that nothing comes to need one.
+    /// Makes the role of the tests: not a superuser, so that nothing comes to need one. What only a
+    /// superuser may make, the extension that looks into the server's files, is in every database that
+    /// the role makes.
     fn create_role(&self, port: u16) -> Result<(), String> {
         // In a file: everybody may read the arguments of a program.
         let script = self.write_secret(
             "role.sql",
             &format!(
-                "CREATE ROLE {ROLE} LOGIN CREATEDB PASSWORD '{}';\nCREATE DATABASE {ROLE} OWNER {ROLE};\n",
+                "CREATE ROLE {ROLE} LOGIN CREATEDB PASSWORD '{}';\n\
+                 \\connect template1\n\
+                 CREATE EXTENSION amcheck;\n\
+                 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {ROLE};\n\
+                 CREATE DATABASE {ROLE} OWNER {ROLE};\n",
                 self.password
             ),
         )?;

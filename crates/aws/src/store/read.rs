@@ -22,7 +22,7 @@ impl ReadBuckets for Store {
         prefix: Option<&str>,
         token: Option<String>,
     ) -> Result<Page<BucketAddress>, CallError> {
-        if self.identity.enforcement == Enforcement::CephRgw && token.is_none() {
+        if self.identity().enforcement == Enforcement::CephRgw && token.is_none() {
             match admin_ops::buckets(&self.client("")).await {
                 Ok(entries) => {
                     return Ok(Page {

@@ -24,6 +24,8 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         regions: &[&str],
     ) -> Result<Found, LookError> {
         let now = self.clock.now();
+        // Not to be asked before it is known whose it is.
+        account.facts()?;
         let (store, pace) = (&**account.store(), &**account.pace());
         if resource_type == ACCOUNT_PUBLIC_ACCESS_BLOCK {
             let block = account_block(store, pace).await?;

@@ -339,6 +339,7 @@ impl Repository for MemoryRepository {
         account: &str,
         resource_type: &str,
         resource_id: &str,
+        limit: u32,
     ) -> Result<Vec<EventRecord>, RepositoryError> {
         self.read(|disk| {
             let mut events: Vec<EventRecord> = disk
@@ -353,6 +354,7 @@ impl Repository for MemoryRepository {
                 .cloned()
                 .collect();
             events.sort_by_key(|event| event.event_time);
+            events.truncate(limit as usize);
             events
         })
         .await

@@ -4,10 +4,11 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use compliance::report::visible;
 use guard::repository::Repository;
 use jiff::Timestamp;
 use serde_json::json;
-use store::TransferError;
+use store::{Check, TransferError};
 use tokio::io::{AsyncWriteExt, BufReader, BufWriter};
 
 use super::page::{columns, json};
@@ -27,6 +28,19 @@ pub(crate) struct StorageArgs {
 enum StorageCommand {
     /// Say how many of what it holds.
     Info(InfoArgs),
+    /// Look whether it is sound: the database itself, every row, and what they say of each other.
+    ///
+    /// It looks at one moment of the store and changes nothing; the guard may run meanwhile. On a SQLite
+    /// file it runs `PRAGMA integrity_check` and `foreign_key_check`; on PostgreSQL it looks for unique
+    /// columns that are not and for references that lead nowhere, and into the server's own files where
+    /// the extension amcheck is installed and may be used. On both it reads every row as the guard would
+    /// (items, events, findings, the journal of remediations …), counts again what is kept counted, and
+    /// looks whether each remediation has its intent, each message its notice, each resource its newest
+    /// item.
+    #[command(after_help = "\
+Exit codes: 2 wrong usage or configuration; 1 something is wrong with the store; 3 the database does not \
+answer; 0 it is sound.")]
+    Check(CheckArgs),
     /// Bring it up to date, or make it; what `serve` does at its start.
     Migrate(MigrateArgs),
     /// Write everything in it as JSON lines.
@@ -37,6 +51,14 @@ enum StorageCommand {
 
 #[derive(Debug, Args)]
 struct InfoArgs {
+    #[command(flatten)]
+    kept: KeptArgs,
+    #[command(flatten)]
+    shape: ShapeArgs,
+}
+
+#[derive(Debug, Args)]
+struct CheckArgs {
     #[command(flatten)]
     kept: KeptArgs,
     #[command(flatten)]
@@ -72,6 +94,7 @@ pub(crate) fn run(args: &StorageArgs) -> Result<ExitStatus, Failure> {
     block_on(async {
         match &args.command {
             StorageCommand::Info(args) => info(args).await,
+            StorageCommand::Check(args) => check(args).await,
             StorageCommand::Migrate(args) => {
                 made(&args.kept).await?.close().await;
                 print("The store is up to date.\n")?;
@@ -122,6 +145,71 @@ async fn info(args: &InfoArgs) -> Result<ExitStatus, Failure> {
         .collect();
     print(&columns(&["what", "how many"], &rows))?;
     Ok(ExitStatus::Closed)
+}
+
+async fn check(args: &CheckArgs) -> Result<ExitStatus, Failure> {
+    let store = args.kept.open().await?;
+    let check = store.check().await.map_err(failed)?;
+    let status = if check.is_sound() {
+        ExitStatus::Closed
+    } else {
+        ExitStatus::Open
+    };
+    if args.shape.is_json() {
+        json(json!({
+            "at": Timestamp::now().to_string(),
+            "database": check.database,
+            "sound": check.is_sound(),
+            "rows": named(&check.rows),
+            "remediations": named(&check.remediations),
+            "problems": check.problems,
+            "further_problems": check.further_problems,
+            "not_checked": check.not_checked,
+        }))?;
+        return Ok(status);
+    }
+    print(&checked(&check))?;
+    Ok(status)
+}
+
+fn named(counts: &[(&str, u64)]) -> serde_json::Value {
+    let counts = counts.iter();
+    counts
+        .map(|(name, count)| ((*name).to_owned(), json!(count)))
+        .collect()
+}
+
+/// What a check found, for people. What stands in a store may be written by an attacker.
+fn checked(check: &Check) -> String {
+    let counts = |what: &str, counts: &[(&str, u64)]| -> Vec<Vec<String>> {
+        let counts = counts.iter();
+        counts
+            .map(|(name, count)| vec![format!("{what}: {name}"), count.to_string()])
+            .collect()
+    };
+    let mut rows = counts("rows", &check.rows);
+    rows.extend(counts("remediations", &check.remediations));
+    let mut text = columns(&["what", "how many"], &rows);
+    text.push('\n');
+    for problem in &check.problems {
+        text.push_str(&format!("WRONG: {}\n", visible(problem)));
+    }
+    if check.further_problems > 0 {
+        text.push_str(&format!("… and {} more\n", check.further_problems));
+    }
+    for what in &check.not_checked {
+        text.push_str(&format!("Not looked at: {what}\n"));
+    }
+    text.push_str(&if check.is_sound() {
+        format!("The store ({}) is sound.\n", check.database)
+    } else {
+        format!(
+            "The store ({}) is NOT sound: stop the guard, keep a copy of the database as it is, and see \
+             docs/serve.md, \"When the store is damaged\".\n",
+            check.database
+        )
+    });
+    text
 }
 
 async fn export(args: &ExportArgs) -> Result<ExitStatus, Failure> {

@@ -2,18 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws::{
-    AssumedRole, ConnectOptions, Credentials, ServiceEndpoints, Services, Store, connect,
-    connect_with_key,
+    AssumedRole, ConnectOptions, Credentials, ServiceEndpoints, Services, Store, prepare,
+    prepare_with_key,
 };
+use futures::future::join_all;
 use guard::account::{Account as Watched, AccountSettings, Reach};
 use guard::error::Hopeless;
 use guard::gather::AccountFacts;
 use guard::pace::{Pace, PaceSettings};
+use guard::repository::Repository;
+use guard::watch::Guard;
+use intake::accounts::Accounts;
 use jiff::{SignedDuration, Timestamp};
 use policy::observed::{Observed, Unread};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
+use super::clock::SystemClock;
 use super::two_roles::TwoRoles;
 use crate::config::Account;
 use crate::config::load::Loaded;
@@ -23,6 +31,12 @@ use crate::live::{failure, random};
 
 /// How long the account's Block Public Access counts as known without an event about it.
 const BLOCK_FRESH_FOR: SignedDuration = SignedDuration::from_secs(60);
+/// How long all accounts together are waited for when the guard begins.
+const FIRST_MEETING: Duration = Duration::from_secs(10);
+/// When an account that was not reached is asked again, first; each time twice as late.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// And never later than this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// What CloudTrail records of us.
 const SESSION: &str = "portcullis";
 
@@ -80,27 +94,131 @@ impl Connected {
     }
 }
 
-/// Connects all accounts. One that cannot be reached is an error: whoever starts the guard sees it at
-/// once, and not when nothing was told for a week.
-pub(crate) async fn connect_all(loaded: &Loaded) -> Result<Connected, Failure> {
+/// Takes up all accounts. What is wrong with the configuration is an error, here and now: credentials
+/// that are not there, or are another account's. An account that nobody answers for is not: the others
+/// are watched, and it is tried again ([`keep_asking`]).
+pub(crate) async fn connect_all(loaded: &Loaded, seen: &Accounts) -> Result<Connected, Failure> {
     let mut connected = Connected {
         accounts: BTreeMap::new(),
         services: BTreeMap::new(),
     };
     for account in &loaded.config.account {
-        let named = |failure: Failure| Failure {
-            message: format!("account {}: {}", account.label(), failure.message),
-            ..failure
-        };
-        let (watched, services) = connect_one(loaded, account).await.map_err(named)?;
+        let prepared = prepare_one(loaded, account).await;
+        let (watched, services) = prepared.map_err(|failure| named(account, failure))?;
         connected.services.insert(account.id.clone(), services);
         connected.accounts.insert(account.id.clone(), watched);
+    }
+    let meetings = connected.accounts.values().map(|watched| async move {
+        let met = tokio::time::timeout(FIRST_MEETING, meet(watched)).await;
+        let silent = |_| {
+            Err(Hopeless::Unreachable {
+                endpoint: watched.endpoint.clone().unwrap_or("AWS".to_owned()),
+                detail: format!("no answer within {} s", FIRST_MEETING.as_secs()),
+            })
+        };
+        (watched, met.unwrap_or_else(silent))
+    });
+    for (watched, met) in join_all(meetings).await {
+        match met {
+            Ok(facts) => {
+                watched.reached(facts);
+                seen.reached(&watched.id);
+            }
+            Err(hopeless @ (Hopeless::Configuration { .. } | Hopeless::NoCredentials { .. })) => {
+                let mut accounts = loaded.config.account.iter();
+                let failure = failure(hopeless);
+                return Err(match accounts.find(|own| own.id == watched.id) {
+                    Some(account) => named(account, failure),
+                    None => failure,
+                });
+            }
+            Err(hopeless) => {
+                tracing::error!(
+                    account = %watched.id,
+                    why = %hopeless,
+                    hint = hopeless.hint(),
+                    "the account is not reached, and not watched until it is"
+                );
+                seen.lost(&watched.id, hopeless.to_string(), Timestamp::now());
+                watched.lost(hopeless);
+            }
+        }
     }
     Ok(connected)
 }
 
-/// Connects one account.
+fn named(account: &Account, failure: Failure) -> Failure {
+    Failure {
+        message: format!("account {}: {}", account.label(), failure.message),
+        ..failure
+    }
+}
+
+/// Asks for the accounts that are not reached, each with longer and longer pauses, and takes one up when
+/// it answers.
+pub(crate) fn keep_asking<P: Repository>(
+    guard: &Arc<Guard<P, OverSdk, SystemClock>>,
+    seen: &Accounts,
+    stop: &watch::Receiver<bool>,
+    loops: &mut JoinSet<()>,
+) {
+    for id in seen.unreached().into_keys() {
+        let (guard, seen, mut stop) = (Arc::clone(guard), seen.clone(), stop.clone());
+        loops.spawn(async move {
+            let Some(account) = guard.accounts.get(&id) else {
+                return;
+            };
+            tokio::select! {
+                () = until_taken_up(&guard, account, &seen) => {}
+                // Whoever told the others to stop is gone: so is the program.
+                _ = stop.wait_for(|stop| *stop) => {}
+            }
+        });
+    }
+}
+
+async fn until_taken_up<P: Repository>(
+    guard: &Guard<P, OverSdk, SystemClock>,
+    account: &Watched<OverSdk>,
+    seen: &Accounts,
+) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        // Up to a quarter more, so that those that were lost together are not asked together.
+        tokio::time::sleep(pause + pause.mul_f64(f64::from(random() as u8) / 1024.0)).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        match meet(account).await {
+            Ok(facts) => {
+                let taken_up = guard.take_up(account, facts).await;
+                let lost_since = seen.reached(&account.id);
+                tracing::info!(account = %account.id, ?lost_since, "the account is reached, and watched from now on");
+                if let Err(error) = taken_up {
+                    // Its sweep waits in the store already, only not for this moment.
+                    tracing::warn!(account = %account.id, %error, "its sweep comes later");
+                }
+                return;
+            }
+            Err(hopeless) => {
+                tracing::warn!(account = %account.id, why = %hopeless, again_in_seconds = pause.as_secs(), "the account is still not reached");
+                seen.lost(&account.id, hopeless.to_string(), Timestamp::now());
+                account.lost(hopeless);
+            }
+        }
+    }
+}
+
+/// Connects one account, now or not at all.
 pub(crate) async fn connect_one(
+    loaded: &Loaded,
+    account: &Account,
+) -> Result<Watched<OverSdk>, Failure> {
+    let (watched, _) = prepare_one(loaded, account).await?;
+    watched.reached(meet(&watched).await.map_err(failure)?);
+    Ok(watched)
+}
+
+/// An account that nobody was asked about yet.
+async fn prepare_one(
     loaded: &Loaded,
     account: &Account,
 ) -> Result<(Watched<OverSdk>, Arc<Services>), Failure> {
@@ -113,26 +231,11 @@ pub(crate) async fn connect_one(
         ..PaceSettings::default()
     };
     let pace = Arc::new(Pace::new(settings, random()));
-    let reader = open(loaded, account, account.role_arn.as_deref(), &pace).await?;
+    let reader = open(loaded, account, account.role_arn.as_deref()).await?;
     let writer = match &account.enforcement_role_arn {
-        Some(role) => Some(open(loaded, account, Some(role), &pace).await?),
+        Some(role) => Some(open(loaded, account, Some(role)).await?),
         None => None,
     };
-    let digits = account.id.len() == 12 && account.id.bytes().all(|b| b.is_ascii_digit());
-    let identity = reader.identity().clone();
-    for store in [Some(&reader), writer.as_ref()].into_iter().flatten() {
-        if let Some(is) = &store.identity().account
-            && digits
-            && !store.is_custom()
-            && *is != account.id
-        {
-            return Err(Failure::usage(format!(
-                "the credentials are of account {is}, and the configuration says {}",
-                account.id
-            ))
-            .hint("use that account's profile or role, or correct the `id`"));
-        }
-    }
     let services = reader
         .services(ServiceEndpoints::default())
         .map(Arc::new)
@@ -145,16 +248,7 @@ pub(crate) async fn connect_one(
             default_region: reader.region().to_owned(),
             endpoint: reader.endpoint().map(str::to_owned),
             volume_regions: account.volume_regions.clone(),
-            facts: AccountFacts {
-                partition: identity.partition,
-                owner_account: identity
-                    .account
-                    .or_else(|| digits.then(|| account.id.clone())),
-                account_block: Observed::Unknown(Unread::NotNeeded),
-                enforcement: identity.enforcement,
-                compatible_store: compatible,
-                as_of: Timestamp::now(),
-            },
+            facts: facts(&account.id, &reader),
             fresh_for: BLOCK_FRESH_FOR,
         },
         Arc::new(TwoRoles { reader, writer }),
@@ -164,12 +258,48 @@ pub(crate) async fn connect_one(
     Ok((watched, services))
 }
 
-async fn open(
-    loaded: &Loaded,
-    account: &Account,
-    role: Option<&str>,
-    pace: &Pace,
-) -> Result<Store, Failure> {
+/// What holds for every bucket of the account, as far as the store has told.
+fn facts(id: &str, reader: &Store) -> AccountFacts {
+    let identity = reader.identity().clone();
+    AccountFacts {
+        partition: identity.partition,
+        owner_account: identity
+            .account
+            .or_else(|| is_number(id).then(|| id.to_owned())),
+        account_block: Observed::Unknown(Unread::NotNeeded),
+        enforcement: identity.enforcement,
+        compatible_store: reader.is_custom(),
+        as_of: Timestamp::now(),
+    }
+}
+
+fn is_number(id: &str) -> bool {
+    id.len() == 12 && id.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Makes the first calls to an account, with each of its roles.
+async fn meet(account: &Watched<OverSdk>) -> Result<AccountFacts, Hopeless> {
+    let TwoRoles { reader, writer } = &**account.store();
+    for store in [Some(reader), writer.as_ref()].into_iter().flatten() {
+        let identity = store.meet(account.pace()).await?;
+        if let Some(is) = &identity.account
+            && is_number(&account.id)
+            && !store.is_custom()
+            && *is != account.id
+        {
+            return Err(Hopeless::Configuration {
+                detail: format!(
+                    "the credentials are of account {is}, and the configuration says {}: use that \
+                     account's profile or role, or correct the `id`",
+                    account.id
+                ),
+            });
+        }
+    }
+    Ok(facts(&account.id, reader))
+}
+
+async fn open(loaded: &Loaded, account: &Account, role: Option<&str>) -> Result<Store, Failure> {
     let read = |reference: &_| loaded.secret(reference);
     let unread = Failure::usage;
     let external_id = match &account.external_id {
@@ -197,9 +327,8 @@ async fn open(
             SESSION,
         );
         let region = account.region.as_deref().unwrap_or("us-east-1");
-        return connect_with_key(endpoint, region, key, role.as_ref(), pace)
-            .await
-            .map_err(failure);
+        let prepared = prepare_with_key(endpoint, region, key, role.as_ref()).await;
+        return prepared.map_err(failure);
     }
     let options = ConnectOptions {
         profile: account.profile.clone(),
@@ -207,5 +336,5 @@ async fn open(
         endpoint_url: account.endpoint_url.clone(),
         role,
     };
-    connect(&options, pace).await.map_err(failure)
+    prepare(&options).await.map_err(failure)
 }

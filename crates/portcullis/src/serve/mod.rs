@@ -20,6 +20,7 @@ use guard::intake::StoreSink;
 use guard::run::run as run_guard;
 use guard::subscribe::{ask_to_confirm, tell_new_ones};
 use guard::watch::Guard;
+use intake::accounts::Accounts;
 use intake::metrics::Metrics;
 use intake::sources::Sources;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -41,8 +42,12 @@ use self::clock::SystemClock;
 SIGTERM and SIGINT stop it: what runs is finished within [work] stop-within, and what is not is taken up \
 again at the next start. A second signal ends it at once.
 
-Exit codes: 2 the configuration or the credentials are wrong; 3 the store or an account cannot be reached, \
-or the guard ended by itself; 0 it was stopped.")]
+An account that nobody answers for, or whose credentials are refused, does not keep it from watching the \
+others: it says so in its log, in `portcullis status`, at /readyz and in its metrics, and takes the account \
+up when it answers.
+
+Exit codes: 2 the configuration is wrong, or credentials are missing or another account's; 3 the store \
+cannot be reached, or the guard ended by itself; 0 it was stopped.")]
 pub(crate) struct ServeArgs {
     #[command(flatten)]
     config: ConfigFileArgs,
@@ -65,12 +70,13 @@ async fn serve(loaded: &Loaded) -> Result<ExitStatus, Failure> {
     let settings = settings::settings(config, rules, loaded.exceptions.clone(), &read)
         .map_err(|problem| Failure::usage(problem.to_string()))?;
     let store = Arc::new(kept::open_configured(loaded).await?);
-    let connected = accounts::connect_all(loaded).await?;
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
+    let seen = Accounts::new(metrics.clone());
+    let connected = accounts::connect_all(loaded, &seen).await?;
     let courier = Arc::new(outgoing::outgoing(loaded, &connected)?);
 
     let (stop, stopping) = watch::channel(false);
     let clock = Arc::new(SystemClock);
-    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
     let sources = Sources::new(metrics.clone());
     let sink = Arc::new(StoreSink::new(
         Arc::clone(&store),
@@ -85,6 +91,7 @@ async fn serve(loaded: &Loaded) -> Result<ExitStatus, Failure> {
         store: Arc::clone(&store),
         sink,
         sources,
+        accounts: seen.clone(),
         metrics: metrics.clone(),
         subscriptions: settings.subscriptions.clone().into(),
         paces: spending::paces(&connected.accounts),
@@ -112,6 +119,7 @@ async fn serve(loaded: &Loaded) -> Result<ExitStatus, Failure> {
         settings,
         meter: Arc::new(metrics),
     });
+    accounts::keep_asking(&guard, &seen, &stopping, &mut loops);
     let worker = format!("{}-{}", machine(), std::process::id());
     let run_settings = settings::run_settings(config, worker);
     let mut guarding =

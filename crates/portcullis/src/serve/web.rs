@@ -11,6 +11,7 @@ use guard::intake::{EventSink, EventSource, Form};
 use guard::pace::Pace;
 use guard::repository::RepositoryError;
 use guard::subscribe;
+use intake::accounts::Accounts;
 use intake::events::{ANSWER_WITHIN, API_KEY_HEADER, ApiKey, EventsRoute, api_key_header};
 use intake::fetch::HttpsFetch;
 use intake::health::{ReadySettings, StoreHealth};
@@ -44,6 +45,7 @@ pub(super) struct Web<S> {
     pub(super) store: Arc<Store>,
     pub(super) sink: Arc<S>,
     pub(super) sources: Sources,
+    pub(super) accounts: Accounts,
     pub(super) metrics: Metrics,
     pub(super) subscriptions: Arc<[Subscription]>,
     pub(super) paces: Vec<(String, Arc<Pace>)>,
@@ -65,6 +67,7 @@ impl<S: EventSink> Web<S> {
                 Arc::clone(&self.store),
                 Arc::new(SystemClock),
                 self.sources.clone(),
+                self.accounts.clone(),
                 ready(config),
             );
             let health = Spending::new(health, self.paces.clone());

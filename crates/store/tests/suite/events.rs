@@ -53,7 +53,10 @@ pub(crate) async fn events_are_seen_then_closed(place: &Place) {
         .chain([(late.clone(), vec![]), (event("x-1", "b", 0), vec![])])
         .collect();
     store.accept(&events).await.unwrap();
-    let unseen = store.unseen_events(ACCOUNT, BUCKET, "a").await.unwrap();
+    let unseen = store
+        .unseen_events(ACCOUNT, BUCKET, "a", 100)
+        .await
+        .unwrap();
     assert_eq!(unseen.len(), 41);
     assert_eq!(unseen[0], late, "in the order of their time");
     assert!(unseen.is_sorted_by_key(|event| event.event_time));
@@ -63,7 +66,10 @@ pub(crate) async fn events_are_seen_then_closed(place: &Place) {
         ..commit("a", "open", None, 50)
     };
     store.commit(&seen, None, at(51)).await.unwrap();
-    let unseen = store.unseen_events(ACCOUNT, BUCKET, "a").await.unwrap();
+    let unseen = store
+        .unseen_events(ACCOUNT, BUCKET, "a", 100)
+        .await
+        .unwrap();
     assert_eq!(
         unseen.iter().map(|event| &event.id).collect::<Vec<_>>(),
         ["e-0", "e-40"]
@@ -179,7 +185,7 @@ pub(crate) async fn hostile_texts_are_kept(place: &Place) {
         1
     );
     let stored = store
-        .unseen_events(ACCOUNT, BUCKET, "a")
+        .unseen_events(ACCOUNT, BUCKET, "a", 100)
         .await
         .unwrap()
         .remove(0);

@@ -105,7 +105,7 @@ pub(crate) async fn a_look_is_committed_whole(place: &Place) {
     );
     assert_eq!(
         store
-            .unseen_events(ACCOUNT, BUCKET, "backups")
+            .unseen_events(ACCOUNT, BUCKET, "backups", 100)
             .await
             .unwrap(),
         []
@@ -401,7 +401,10 @@ pub(crate) async fn what_is_not_there_ends_its_events(place: &Place) {
     store.commit(&nothing, None, at(6)).await.unwrap();
     assert!(resource(&store, "ghost").await.is_none());
     assert_eq!(
-        store.unseen_events(ACCOUNT, BUCKET, "ghost").await.unwrap(),
+        store
+            .unseen_events(ACCOUNT, BUCKET, "ghost", 100)
+            .await
+            .unwrap(),
         []
     );
     // What is not there has no findings: that is a mistake of ours, and said.
