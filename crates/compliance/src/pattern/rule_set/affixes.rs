@@ -3,7 +3,7 @@
 //! The prefixes are sorted. The last one that is not greater than a text is the only place to look: each
 //! prefix of the text is either that one or a prefix of it, and each knows the longest other one that it
 //! starts with. Where all are of a few lengths, as they often are, hashing that much of the text is
-//! faster.
+//! faster; and comparing each, where there are only a few.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -11,8 +11,10 @@ use std::collections::HashMap;
 use foldhash::fast::FixedState;
 
 use super::names::NONE;
+use super::short::{ends, starts};
+use super::work::worked;
 
-/// Up to so many lengths, hashing is faster.
+/// Up to so many lengths, hashing is faster; up to so many affixes, comparing each.
 const FEW: usize = 6;
 
 /// At which end of a text.
@@ -31,6 +33,8 @@ pub(super) struct Affixes<T> {
     /// Their lengths, the shortest first, and their places in `sorted`, if the lengths are few.
     lengths: Vec<usize>,
     places: HashMap<Box<[u8]>, usize, FixedState>,
+    /// All as they stand in a text, if they are few.
+    few: Vec<(Box<[u8]>, usize)>,
 }
 
 #[derive(Debug)]
@@ -75,13 +79,18 @@ impl<T> Affixes<T> {
         lengths.sort_unstable();
         lengths.dedup();
         let mut places = HashMap::default();
+        let mut few = Vec::new();
         if lengths.len() <= FEW {
             for (at, affix) in sorted.iter().enumerate() {
                 let mut bytes = affix.bytes.clone();
                 if end == End::Finish {
                     bytes.reverse();
                 }
-                places.insert(bytes, at);
+                if sorted.len() <= FEW {
+                    few.push((bytes, at));
+                } else {
+                    places.insert(bytes, at);
+                }
             }
         }
         Affixes {
@@ -89,6 +98,7 @@ impl<T> Affixes<T> {
             sorted,
             lengths,
             places,
+            few,
         }
     }
 
@@ -98,6 +108,19 @@ impl<T> Affixes<T> {
 
     /// What the affixes of a text mean.
     pub(super) fn of<'a>(&'a self, text: &str, mut each: impl FnMut(&'a T)) {
+        if self.sorted.len() <= FEW {
+            for (affix, at) in &self.few {
+                worked(1);
+                let has = match self.end {
+                    End::Start => starts(text.as_bytes(), affix),
+                    End::Finish => ends(text.as_bytes(), affix),
+                };
+                if has {
+                    each(&self.sorted[*at].meaning);
+                }
+            }
+            return;
+        }
         if self.lengths.len() <= FEW {
             let text = text.as_bytes();
             for length in self
@@ -105,6 +128,7 @@ impl<T> Affixes<T> {
                 .iter()
                 .take_while(|length| **length <= text.len())
             {
+                worked(1);
                 let part = match self.end {
                     End::Start => &text[..*length],
                     End::Finish => &text[text.len() - length..],
@@ -116,6 +140,7 @@ impl<T> Affixes<T> {
             return;
         }
         let after = self.sorted.partition_point(|affix| {
+            worked(1);
             self.compare(&affix.bytes, text.as_bytes()) != Ordering::Greater
         });
         let Some(mut at) = after.checked_sub(1) else {
@@ -123,6 +148,7 @@ impl<T> Affixes<T> {
         };
         let shared = self.shared(&self.sorted[at].bytes, text.as_bytes());
         loop {
+            worked(1);
             let affix = &self.sorted[at];
             if affix.bytes.len() <= shared {
                 each(&affix.meaning);
@@ -174,10 +200,14 @@ mod tests {
         assert_eq!(found(End::Start, &prefixes, "abce"), ["", "a", "ab", "abc"]);
         assert_eq!(found(End::Start, &prefixes, "abz"), ["", "a", "ab"]);
         assert_eq!(found(End::Start, &prefixes, ""), [""]);
+        // Few, and more of few lengths.
         let few = ["ab", "abc", "abd"];
-        assert_eq!(found(End::Start, &few, "abce"), ["ab", "abc"]);
-        assert_eq!(found(End::Start, &few, "a"), [""; 0]);
-        assert_eq!(found(End::Finish, &few, "xabc"), ["abc"]);
+        let more = ["ab", "abc", "abd", "xy", "xyz", "yz", "zy", "zyx"];
+        for prefixes in [&few[..], &more] {
+            assert_eq!(found(End::Start, prefixes, "abce"), ["ab", "abc"]);
+            assert_eq!(found(End::Start, prefixes, "a"), [""; 0]);
+            assert_eq!(found(End::Finish, prefixes, "xabc"), ["abc"]);
+        }
         assert_eq!(found(End::Start, &["b"], "a"), [""; 0]);
         assert_eq!(found(End::Start, &["a", "b"], "c"), [""; 0]);
     }

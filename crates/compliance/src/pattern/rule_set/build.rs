@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::super::EventPattern;
 use super::super::condition::Condition;
 use super::Tables;
-use super::decide::{Branch, Decisions, Group, Node, Predicate};
+use super::decide::{Branch, Decisions, Group, Next, Node, Predicate};
 use super::names::{NONE, Names};
 use super::seen::index;
 use super::values::{Fact, Values};
@@ -37,19 +37,23 @@ pub(super) fn tables(patterns: &[EventPattern]) -> Tables {
                 })
             });
             let predicates = predicates.collect();
-            branches.push(Branch { rule, predicates });
+            branches.push(Branch {
+                rule,
+                predicates,
+                decided: 0,
+            });
         }
     }
     renumber(&mut drafts, &mut branches);
     let (values, predicates, exclusions) = index_values(&drafts, fields);
     let mut decisions = Decisions {
-        nodes: Vec::new(),
         predicates,
         branches,
         exclusions,
+        ..Decisions::default()
     };
     order(&mut decisions, fields);
-    decisions.nodes = tree(&decisions);
+    tree(&mut decisions);
     Tables {
         names,
         values,
@@ -127,46 +131,78 @@ fn order(decisions: &mut Decisions, fields: u32) {
     }
 }
 
-fn tree(decisions: &Decisions) -> Vec<Node> {
-    let mut nodes = vec![Node::default()];
-    let mut next: HashMap<(u32, u32), u32> = HashMap::new();
-    for (branch, number) in decisions.branches.iter().zip(0..) {
-        let mut at = 0;
-        for predicate in &branch.predicates {
-            at = *next.entry((at, *predicate)).or_insert_with(|| {
-                nodes.push(Node::default());
-                index(nodes.len() - 1)
-            });
-        }
-        nodes[at as usize].branches.push(number);
+/// Builds the tree from the branches.
+fn tree(decisions: &mut Decisions) {
+    let branches = &decisions.branches;
+    let mut sorted: Vec<u32> = (0..index(branches.len())).collect();
+    sorted.sort_by(|a, b| {
+        let predicates = |branch: &u32| branches[*branch as usize].predicates.as_slice();
+        predicates(a).cmp(predicates(b))
+    });
+    decisions.root = below(decisions, &sorted, 0);
+}
+
+/// Builds what leads to some branches, sorted, whose first predicates are the same: so many.
+fn below(decisions: &mut Decisions, branches: &[u32], decided: usize) -> Next {
+    if let [branch] = branches {
+        decisions.branches[*branch as usize].decided = decided;
+        return Next::Branch(*branch);
     }
-    let mut edges: Vec<(u32, u32, u32)> = next
-        .into_iter()
-        .map(|((from, p), to)| (from, p, to))
-        .collect();
-    // Sorted by predicate and so by field: each field's edges of a node come in a row.
-    edges.sort_unstable();
-    for (from, id, to) in edges {
-        let predicate = &decisions.predicates[id as usize];
-        let groups = &mut nodes[from as usize].groups;
-        if groups
-            .last()
-            .is_none_or(|group| group.field != predicate.field)
-        {
-            groups.push(Group {
-                field: predicate.field,
-                direct: Vec::new(),
-                others: Vec::new(),
-            });
-        }
-        if let Some(group) = groups.last_mut() {
-            let list = if predicate.is_direct() {
-                &mut group.direct
-            } else {
-                &mut group.others
-            };
-            list.push((id, to));
+    let at = decisions.nodes.len();
+    decisions.nodes.push(Node::default());
+    let next = |decisions: &Decisions, branch: u32| {
+        let predicates = &decisions.branches[branch as usize].predicates;
+        predicates.get(decided).copied()
+    };
+    // Those without a next predicate are first.
+    let ended = branches.partition_point(|branch| next(decisions, *branch).is_none());
+    let (ended, others) = branches.split_at(ended);
+    let first_end = index(decisions.ends.len());
+    for branch in ended {
+        decisions.branches[*branch as usize].decided = decided;
+        decisions.ends.push(*branch);
+    }
+    let mut edges: Vec<(u32, u32, &[u32])> = Vec::new();
+    for same in others.chunk_by(|a, b| next(decisions, *a) == next(decisions, *b)) {
+        if let Some(predicate) = same.first().and_then(|one| next(decisions, *one)) {
+            let field = decisions.predicates[predicate as usize].field;
+            edges.push((field, predicate, same));
         }
     }
-    nodes
+    // Each field's edges come in a row: its predicates have numbers in a row.
+    let first_group = index(decisions.groups.len());
+    let mut place = index(decisions.edges.len());
+    for group in edges.chunk_by(|(a, ..), (b, ..)| a == b) {
+        let is_direct = |(_, predicate, _): &&(u32, u32, &[u32])| {
+            decisions.predicates[*predicate as usize].is_direct()
+        };
+        let (direct, others): (Vec<_>, Vec<_>) = group.iter().partition(is_direct);
+        let middle = place + index(direct.len());
+        let end = middle + index(others.len());
+        for (_, predicate, _) in direct.iter().chain(&others) {
+            decisions.edges.push((*predicate, Next::Node(0)));
+        }
+        decisions.groups.push(Group {
+            field: group.first().map_or(NONE, |(field, ..)| *field),
+            direct: place..middle,
+            others: middle..end,
+        });
+        place = end;
+    }
+    decisions.nodes[at] = Node {
+        groups: first_group..index(decisions.groups.len()),
+        ends: first_end..index(decisions.ends.len()),
+    };
+    // What is below comes behind, and then the edges to it are known.
+    for group in first_group..index(decisions.groups.len()) {
+        let Group { direct, others, .. } = &decisions.groups[group as usize];
+        for edge in direct.start..others.end {
+            let (predicate, _) = decisions.edges[edge as usize];
+            let found = edges.binary_search_by_key(&predicate, |(_, of, _)| *of);
+            let branches = found.map_or(&[][..], |place| edges[place].2);
+            let next = below(decisions, branches, decided + 1);
+            decisions.edges[edge as usize].1 = next;
+        }
+    }
+    Next::Node(index(at))
 }

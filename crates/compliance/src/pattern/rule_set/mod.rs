@@ -14,7 +14,7 @@
 //! end, only for patterns that got that far ([`elements`]).
 //!
 //! No step is worse than linear in the event for one pattern: a wildcard is searched piece by piece,
-//! each time behind the last, and nothing goes back.
+//! each time behind the last, and nothing goes back. Tests count the steps ([`work`]).
 
 mod affixes;
 mod build;
@@ -24,9 +24,11 @@ mod names;
 mod ranges;
 mod reader;
 mod seen;
+mod short;
 mod values;
 mod walk;
 mod wildcards;
+mod work;
 
 use std::cell::RefCell;
 

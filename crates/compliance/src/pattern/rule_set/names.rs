@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
 
+use super::short::same;
+
 /// No field, no name.
 pub(super) const NONE: u32 = u32::MAX;
 /// Up to here, comparing with each name is faster than hashing.
@@ -140,7 +142,9 @@ impl Name {
         if self.below.len() > FEW {
             self.places.get(step).map(|place| *place as usize)
         } else {
-            self.below.iter().position(|(name, _)| **name == *step)
+            self.below
+                .iter()
+                .position(|(name, _)| same(name.as_bytes(), step.as_bytes()))
         }
     }
 }

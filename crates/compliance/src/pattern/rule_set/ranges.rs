@@ -1,23 +1,39 @@
 //! All of many ranges that a number is in.
 
 use super::super::number::Range;
+use super::work::worked;
 
-/// Ranges, each with what it means: sorted by their lower ends, with the highest upper end of each
-/// half, quarter and so on, so that whole parts are passed over.
+/// Ranges, each with what it means: sorted by their lower ends, as a tree whose root is the middle of all,
+/// its children the middles of both halves, and so on. Each knows the highest upper end of its part, so
+/// that whole parts are passed over.
 #[derive(Debug)]
 pub(super) struct Ranges<T> {
-    sorted: Vec<(Range, T)>,
-    /// For the middle of each part, the highest upper end in that part.
-    highest: Vec<i64>,
+    sorted: Vec<Node<T>>,
+}
+
+/// The middle of a part.
+#[derive(Debug)]
+struct Node<T> {
+    range: Range,
+    /// The highest upper end in the part.
+    highest: i64,
+    /// The same of those before this one.
+    highest_before: i64,
+    meaning: T,
 }
 
 impl<T> Ranges<T> {
     pub(super) fn new(ranges: impl IntoIterator<Item = (Range, T)>) -> Ranges<T> {
-        let mut sorted: Vec<(Range, T)> = ranges.into_iter().collect();
-        sorted.sort_by_key(|(range, _)| range.low);
-        let mut highest = vec![i64::MIN; sorted.len()];
-        fill(&sorted, &mut highest);
-        Ranges { sorted, highest }
+        let node = |(range, meaning)| Node {
+            range,
+            highest: i64::MIN,
+            highest_before: i64::MIN,
+            meaning,
+        };
+        let mut sorted: Vec<Node<T>> = ranges.into_iter().map(node).collect();
+        sorted.sort_by_key(|node| node.range.low);
+        fill(&mut sorted);
+        Ranges { sorted }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -26,38 +42,41 @@ impl<T> Ranges<T> {
 
     /// What the ranges mean that a number is in.
     pub(super) fn of<'a>(&'a self, number: i64, mut each: impl FnMut(&'a T)) {
-        visit(&self.sorted, &self.highest, number, &mut each);
+        visit(&self.sorted, number, &mut each);
     }
 }
 
-fn fill<T>(sorted: &[(Range, T)], highest: &mut [i64]) -> i64 {
-    if sorted.is_empty() {
+fn fill<T>(part: &mut [Node<T>]) -> i64 {
+    let middle = part.len() / 2;
+    let (before, rest) = part.split_at_mut(middle);
+    let Some((node, behind)) = rest.split_first_mut() else {
         return i64::MIN;
-    }
-    let middle = sorted.len() / 2;
-    let before = fill(&sorted[..middle], &mut highest[..middle]);
-    let after = fill(&sorted[middle + 1..], &mut highest[middle + 1..]);
-    highest[middle] = sorted[middle].0.high.max(before).max(after);
-    highest[middle]
+    };
+    node.highest_before = fill(before);
+    node.highest = node.range.high.max(node.highest_before).max(fill(behind));
+    node.highest
 }
 
-fn visit<'a, T>(
-    sorted: &'a [(Range, T)],
-    highest: &[i64],
-    number: i64,
-    each: &mut impl FnMut(&'a T),
-) {
-    let middle = sorted.len() / 2;
-    if sorted.is_empty() || highest[middle] < number {
-        return;
-    }
-    visit(&sorted[..middle], &highest[..middle], number, each);
-    let (range, meaning) = &sorted[middle];
-    if range.contains(number) {
-        each(meaning);
-    }
-    if range.low <= number {
-        visit(&sorted[middle + 1..], &highest[middle + 1..], number, each);
+fn visit<'a, T>(mut part: &'a [Node<T>], number: i64, each: &mut impl FnMut(&'a T)) {
+    loop {
+        let middle = part.len() / 2;
+        let Some(node) = part.get(middle) else { return };
+        worked(1);
+        if node.highest < number {
+            return;
+        }
+        if number < node.range.low {
+            // Those behind begin later still.
+            part = &part[..middle];
+            continue;
+        }
+        if node.highest_before >= number {
+            visit(&part[..middle], number, each);
+        }
+        if number <= node.range.high {
+            each(&node.meaning);
+        }
+        part = &part[middle + 1..];
     }
 }
 

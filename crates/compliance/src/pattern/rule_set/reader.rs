@@ -9,6 +9,7 @@ use super::names::{NONE, Step};
 use super::seen::Seen;
 use super::values::Scalar;
 use super::walk::note;
+use super::work::worked;
 use super::{EventError, Tables};
 
 /// How deep an event may be nested where it is read: as deep as `serde_json` reads.
@@ -31,6 +32,9 @@ enum Flow {
     Done,
 }
 
+/// That reading ends early; [`Reader::problem`] says why. Small, since every step may return it.
+struct Halt;
+
 /// Notes the values of an event.
 pub(super) fn read(text: &str, rules: &Tables, seen: &mut Seen) -> Result<(), Stop> {
     let mut reader = Reader {
@@ -38,15 +42,22 @@ pub(super) fn read(text: &str, rules: &Tables, seen: &mut Seen) -> Result<(), St
         bytes: text.as_bytes(),
         at: 0,
         depth: 0,
+        problem: None,
         rules,
         seen,
     };
-    reader.space();
-    if reader.peek() != Some(b'{') {
-        return reader.wrong("it does not start with a brace");
+    let read = reader.event();
+    worked(reader.at);
+    match read {
+        Ok(_) => Ok(()),
+        Err(Halt) => Err(match reader.problem {
+            Some(problem) => Stop::Malformed(EventError {
+                problem,
+                at: reader.at,
+            }),
+            None => Stop::Dotted,
+        }),
     }
-    reader.object(0, 0, true)?;
-    Ok(())
 }
 
 struct Reader<'a> {
@@ -54,6 +65,8 @@ struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
     depth: usize,
+    /// What is wrong at `at`.
+    problem: Option<&'static str>,
     rules: &'a Tables,
     seen: &'a mut Seen,
 }
@@ -64,21 +77,31 @@ impl<'a> Reader<'a> {
     }
 
     fn space(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+        // Most events have none; what stands there instead comes behind the space in ASCII.
+        while let Some(byte) = self.peek()
+            && byte <= b' '
+            && matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
+        {
             self.at += 1;
         }
     }
 
     #[cold]
-    fn wrong<T>(&self, problem: &'static str) -> Result<T, Stop> {
-        Err(Stop::Malformed(EventError {
-            problem,
-            at: self.at,
-        }))
+    fn wrong<T>(&mut self, problem: &'static str) -> Result<T, Halt> {
+        self.problem = Some(problem);
+        Err(Halt)
+    }
+
+    fn event(&mut self) -> Result<Flow, Halt> {
+        self.space();
+        if self.peek() != Some(b'{') {
+            return self.wrong("it does not start with a brace");
+        }
+        self.object(0, 0, true)
     }
 
     /// An object below a name. `last`: nothing is left to be met behind it.
-    fn object(&mut self, name: u32, element: u32, last: bool) -> Result<Flow, Stop> {
+    fn object(&mut self, name: u32, element: u32, last: bool) -> Result<Flow, Halt> {
         self.deeper()?;
         let rules = self.rules;
         let below = &rules.names.get(name).below;
@@ -117,6 +140,9 @@ impl<'a> Reader<'a> {
                         return Ok(Flow::On);
                     }
                 }
+                None if self.peek() == Some(b'"') => {
+                    self.string()?;
+                }
                 None => self.skip()?,
             }
             self.space();
@@ -134,7 +160,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A member's name and the colon behind it: where it leads.
-    fn member(&mut self, name: u32) -> Result<Step, Stop> {
+    fn member(&mut self, name: u32) -> Result<Step, Halt> {
         let rules = self.rules;
         if self.peek() != Some(b'"') {
             return self.wrong("a member's name is missing");
@@ -149,7 +175,7 @@ impl<'a> Reader<'a> {
             rules.names.step(name, &self.text[member])
         };
         if step == Step::Dotted {
-            return Err(Stop::Dotted);
+            return Err(Halt);
         }
         self.space();
         if self.peek() != Some(b':') {
@@ -160,7 +186,7 @@ impl<'a> Reader<'a> {
         Ok(step)
     }
 
-    fn array(&mut self, name: u32, element: u32) -> Result<Flow, Stop> {
+    fn array(&mut self, name: u32, element: u32) -> Result<Flow, Halt> {
         self.deeper()?;
         let mut array = None;
         self.at += 1;
@@ -196,7 +222,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn deeper(&mut self) -> Result<(), Stop> {
+    fn deeper(&mut self) -> Result<(), Halt> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return self.wrong("values are nested too deep");
@@ -205,7 +231,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A value below a name.
-    fn value(&mut self, name: u32, element: u32, last: bool) -> Result<Flow, Stop> {
+    fn value(&mut self, name: u32, element: u32, last: bool) -> Result<Flow, Halt> {
         let rules = self.rules;
         let here = rules.names.get(name);
         match self.peek() {
@@ -218,7 +244,7 @@ impl<'a> Reader<'a> {
         Ok(Flow::On)
     }
 
-    fn scalar(&mut self, field: u32, element: u32) -> Result<(), Stop> {
+    fn scalar(&mut self, field: u32, element: u32) -> Result<(), Halt> {
         match self.peek() {
             Some(b'"') => {
                 let (text, escaped) = self.string()?;
@@ -246,7 +272,7 @@ impl<'a> Reader<'a> {
         field: u32,
         element: u32,
         scalar: &Scalar<'_>,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), Halt> {
         if !self.bytes[self.at..].starts_with(text.as_bytes()) {
             return self.wrong("a value is malformed");
         }
@@ -255,7 +281,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn number(&mut self, field: u32, element: u32) -> Result<(), Stop> {
+    fn number(&mut self, field: u32, element: u32) -> Result<(), Halt> {
         let start = self.at;
         while let Some(b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E') = self.peek() {
             self.at += 1;
@@ -284,17 +310,18 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes a string, and gives what stands between its quotes and whether it has escapes.
-    fn string(&mut self) -> Result<(std::ops::Range<usize>, bool), Stop> {
+    #[inline]
+    fn string(&mut self) -> Result<(std::ops::Range<usize>, bool), Halt> {
         let start = self.at + 1;
         let mut at = start;
         let mut escaped = false;
         loop {
             match quote_or_backslash(self.bytes, at) {
-                Some(found) if self.bytes[found] == b'"' => {
+                Some((found, true)) => {
                     self.at = found + 1;
                     return Ok((start..found, escaped));
                 }
-                Some(found) => {
+                Some((found, false)) => {
                     escaped = true;
                     at = found + 2;
                 }
@@ -304,7 +331,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A string with its escapes resolved, in memory that is kept.
-    fn unescape(&mut self, inside: std::ops::Range<usize>) -> Result<String, Stop> {
+    fn unescape(&mut self, inside: std::ops::Range<usize>) -> Result<String, Halt> {
         let quoted = &self.text[inside.start - 1..inside.end + 1];
         let mut text = std::mem::take(&mut self.seen.unescaped);
         let mut json = serde_json::Deserializer::from_str(quoted);
@@ -315,7 +342,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes a value.
-    fn skip(&mut self) -> Result<(), Stop> {
+    fn skip(&mut self) -> Result<(), Halt> {
         match self.peek() {
             Some(b'"') => self.string().map(drop),
             Some(b'{' | b'[') => {
@@ -339,7 +366,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes what is left of an object or array.
-    fn skip_rest(&mut self) -> Result<(), Stop> {
+    fn skip_rest(&mut self) -> Result<(), Halt> {
         let mut open = 1_usize;
         while let Some(byte) = self.peek() {
             match byte {
@@ -363,8 +390,9 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The place of the next quote or backslash, eight bytes at a time.
-fn quote_or_backslash(bytes: &[u8], from: usize) -> Option<usize> {
+/// The place of the next quote or backslash, and whether it is a quote; eight bytes at a time.
+#[inline]
+fn quote_or_backslash(bytes: &[u8], from: usize) -> Option<(usize, bool)> {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
     const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
     const QUOTES: u64 = u64::from_le_bytes([b'"'; 8]);
@@ -374,14 +402,17 @@ fn quote_or_backslash(bytes: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
     while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
         let word = u64::from_le_bytes(*chunk);
-        let found = zeros(word ^ QUOTES) | zeros(word ^ BACKSLASHES);
+        let (quotes, backslashes) = (zeros(word ^ QUOTES), zeros(word ^ BACKSLASHES));
+        let found = quotes | backslashes;
         if found != 0 {
-            return Some(at + (found.trailing_zeros() / 8) as usize);
+            let first = found & found.wrapping_neg();
+            let place = at + (found.trailing_zeros() / 8) as usize;
+            return Some((place, quotes & first != 0));
         }
         at += 8;
     }
     let rest = bytes.get(at..)?.iter();
     rest.zip(at..)
         .find(|(byte, _)| matches!(byte, b'"' | b'\\'))
-        .map(|(_, at)| at)
+        .map(|(byte, at)| (at, *byte == b'"'))
 }

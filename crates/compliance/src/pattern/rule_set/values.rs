@@ -13,6 +13,7 @@ use super::super::wildcard::Wildcard;
 use super::affixes::{Affixes, End};
 use super::ranges::Ranges;
 use super::wildcards::Wildcards;
+use super::work::worked;
 use crate::pattern::fold;
 
 type Map<K, V> = HashMap<K, V, FixedState>;
@@ -119,6 +120,11 @@ impl Values {
         !self.numbers.is_empty() || !self.ranges.is_empty()
     }
 
+    /// Whether texts are looked at without their case.
+    pub(super) fn folds(&self) -> bool {
+        self.folds
+    }
+
     /// What a value means. `folded` is memory for a text without its case.
     pub(super) fn facts(
         &self,
@@ -126,7 +132,9 @@ impl Values {
         folded: &mut String,
         mut each: impl FnMut(Fact),
     ) {
+        worked(1);
         let mut tell = |facts: &Facts| {
+            worked(facts.len());
             for fact in &self.facts[facts.start as usize..facts.end as usize] {
                 each(*fact);
             }
@@ -158,8 +166,7 @@ impl Values {
         self.prefixes.of(text, &mut tell);
         self.suffixes.of(text, &mut tell);
         if self.folds {
-            folded.clear();
-            folded.extend(text.chars().map(fold::character));
+            fold::into(text, folded);
             if let Some(facts) = self.folded.get(folded.as_str()) {
                 tell(facts);
             }
@@ -173,6 +180,7 @@ impl Values {
             && let Ok(address) = text.parse::<IpAddr>()
         {
             for blocks in &self.blocks {
+                worked(1);
                 if blocks.ipv4 == address.is_ipv4()
                     && let Some(facts) = blocks.firsts.get(&masked(address, blocks.bits))
                 {

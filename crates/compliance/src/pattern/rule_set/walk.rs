@@ -79,7 +79,12 @@ impl Walk<'_> {
 /// Notes one value of a field.
 pub(super) fn note(rules: &Tables, seen: &mut Seen, field: u32, element: u32, scalar: &Scalar<'_>) {
     seen.leaf(field, element);
-    let mut folded = std::mem::take(&mut seen.folded);
-    rules.values[field as usize].facts(scalar, &mut folded, |fact| seen.fact(fact));
-    seen.folded = folded;
+    let values = &rules.values[field as usize];
+    if values.folds() {
+        let mut folded = std::mem::take(&mut seen.folded);
+        values.facts(scalar, &mut folded, |fact| seen.fact(fact));
+        seen.folded = folded;
+    } else {
+        values.facts(scalar, &mut String::new(), |fact| seen.fact(fact));
+    }
 }

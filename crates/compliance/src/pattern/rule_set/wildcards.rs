@@ -14,6 +14,8 @@ use memchr::memmem::Finder;
 
 use super::super::wildcard::Wildcard;
 use super::affixes::{Affixes, End};
+use super::short::{ends, starts};
+use super::work::worked;
 
 /// Wildcards, each with what it means.
 #[derive(Debug)]
@@ -55,6 +57,9 @@ enum Searcher {
 /// Pieces of up to so many bytes together are searched for by the faster searcher.
 const SMALL: usize = 4096;
 
+/// Up to so many bytes a text is short.
+const SHORT: usize = 32;
+
 /// How far a piece's wildcards are decided.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Tried {
@@ -87,29 +92,21 @@ impl Pieces {
         place.start >= self.first.len() && place.end + self.last.len() <= length
     }
 
-    /// Whether a text starts with the first piece and ends with the last. The outermost bytes are
-    /// compared first: most pieces are short, and most texts differ there.
+    /// Whether a text starts with the first piece and ends with the last.
     fn frame(&self, text: &str) -> bool {
-        let (first, last) = (self.first.as_bytes(), self.last.as_bytes());
-        let start = first.is_empty() || first.first() == text.as_bytes().first();
-        let end = last.is_empty() || last.last() == text.as_bytes().last();
-        start
-            && end
-            && (first.len() <= 1 || text.as_bytes().starts_with(first))
-            && (last.len() <= 1 || text.as_bytes().ends_with(last))
+        worked(1 + self.first.len() + self.last.len());
+        starts(text.as_bytes(), self.first.as_bytes())
+            && ends(text.as_bytes(), self.last.as_bytes())
     }
 
     /// Whether a text fits. `walked` is told how many bytes each search went over.
     fn fit(&self, text: &str, mut walked: impl FnMut(usize)) -> bool {
-        let Some(rest) = text.strip_prefix(&*self.first) else {
+        let inside = self.first.len()..text.len().saturating_sub(self.last.len());
+        let Some(mut rest) = text.as_bytes().get(inside).filter(|_| self.frame(text)) else {
             return false;
         };
-        let Some(rest) = rest.strip_suffix(&*self.last) else {
-            return false;
-        };
-        let mut rest = rest.as_bytes();
         for finder in &self.middle {
-            let Some(at) = finder.find(rest) else {
+            let Some(at) = find(finder, rest) else {
                 walked(rest.len());
                 return false;
             };
@@ -118,6 +115,25 @@ impl Pieces {
             rest = &rest[behind..];
         }
         true
+    }
+}
+
+/// The place of a piece. In a short text, looking at each place is faster than the searcher, which
+/// prepares itself first.
+fn find(finder: &Finder<'_>, text: &[u8]) -> Option<usize> {
+    let piece = finder.needle();
+    match piece.split_first() {
+        Some((first, rest)) if text.len() <= SHORT => {
+            let places = text.iter().zip(1..).filter(|(byte, _)| *byte == first);
+            let mut behind = places.map(|(_, behind)| behind);
+            behind
+                .find(|behind| {
+                    worked(rest.len());
+                    self::starts(&text[*behind..], rest)
+                })
+                .map(|behind| behind - 1)
+        }
+        _ => finder.find(text),
     }
 }
 
@@ -189,7 +205,7 @@ impl<T> Wildcards<T> {
         let mut attempt = |wildcards: &[u32]| {
             for at in wildcards {
                 let (pieces, meaning) = &self.all[*at as usize];
-                if pieces.fit(text, |_| ()) {
+                if pieces.fit(text, worked) {
                     each(meaning);
                 }
             }
@@ -216,13 +232,22 @@ impl<T> Wildcards<T> {
         let Ok(mut state) = searcher.start_state(Anchored::No) else {
             return;
         };
-        let mut tried = vec![Tried::Not; middles.wildcards.len()];
+        let count = middles.wildcards.len();
+        let (mut few, mut many) = ([Tried::Not; 64], Vec::new());
+        let tried = if count <= few.len() {
+            &mut few[..count]
+        } else {
+            many.resize(count, Tried::Not);
+            &mut many[..]
+        };
         for (byte, end) in text.bytes().zip(1..) {
+            worked(1);
             state = searcher.next_state(Anchored::No, state, byte);
             if !searcher.is_special(state) || !searcher.is_match(state) {
                 continue;
             }
             for at in 0..searcher.match_len(state) {
+                worked(1);
                 let piece = searcher.match_pattern(state, at);
                 let span = end - searcher.pattern_len(piece)..end;
                 let tried = &mut tried[piece.as_usize()];
@@ -231,10 +256,11 @@ impl<T> Wildcards<T> {
                 }
                 let mut open = false;
                 for at in &middles.wildcards[piece.as_usize()] {
+                    worked(1);
                     let (pieces, meaning) = &self.all[*at as usize];
                     if pieces.middle.len() > 1 {
                         // Searched for once, wherever the piece was seen first.
-                        if *tried == Tried::Not && pieces.fit(text, |_| ()) {
+                        if *tried == Tried::Not && pieces.fit(text, worked) {
                             each(meaning);
                         }
                     } else if pieces.leave(&span, text.len()) {
