@@ -153,7 +153,7 @@ async fn what_scan_and_fix_call_is_what_the_policies_allow() {
             &options,
             |_| true,
             std::future::pending(),
-            |_| {},
+            |_| std::future::ready(()),
         )
         .await;
         assert_eq!((swept.judged, swept.ended_by), (2, None));

@@ -37,6 +37,8 @@ use crate::work::{Did, backoff, later};
 
 /// How many looks are asked for at once.
 const BATCH: usize = 200;
+/// How many buckets the sweep may be ahead of the comparison with what is recorded.
+const PASSING: usize = 256;
 
 /// As much of a verdict as is compared with what is recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,8 +185,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         if let Observed::Unknown(unread) = &gatherer.facts().account_block {
             gaps.extend(gap(unread));
         }
-        // What passes through the channel is small; the sweep's own bound is its concurrency.
-        let (passed, mut passing) = mpsc::unbounded_channel();
+        let (passed, passing) = mpsc::channel(PASSING);
         let options = SweepOptions {
             depth: Depth::Verdict,
             ask_store: false,
@@ -201,21 +202,29 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
                 |name| recorder.records_bucket(name),
                 std::future::pending(),
                 |told| {
-                    if let Told::Judged(mut judged) = told {
+                    let one = if let Told::Judged(mut judged) = told {
                         exceptions.apply(&mut judged.assessment, now);
                         let assessment = &judged.assessment;
                         let verdict = &assessment.verdict;
                         let fingerprint = (tags_except && assessment.exception.is_none())
                             .then(|| fingerprint::of(&assessment.bucket, verdict))
                             .flatten();
-                        // Nobody listens only when the sweep has been given up.
-                        let _ = passed.send(Passed {
+                        Some(Passed {
                             glimpse: Glimpse::of(&judged.assessment),
                             fingerprint,
                             undecided: verdict.read.is_undecided() || verdict.write.is_undecided(),
                             gaps: gaps_of(&judged.assessment),
                             name: judged.address.name,
-                        });
+                        })
+                    } else {
+                        None
+                    };
+                    let passed = passed.clone();
+                    async move {
+                        if let Some(one) = one {
+                            // Nobody listens only when the sweep has been given up.
+                            let _ = passed.send(one).await;
+                        }
                     }
                 },
             )
@@ -225,6 +234,8 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         let mut undecided = 0;
         let mut untold = 0;
         let comparing = async {
+            // Gone with this block: when it fails, the sweep is not held up for ever.
+            let mut passing = passing;
             let mut looks = Vec::new();
             while let Some(mut bucket) = passing.recv().await {
                 undecided += u64::from(bucket.undecided);

@@ -88,13 +88,14 @@ pub enum Told {
 }
 
 /// Goes through all buckets that `wanted` picks, until `stop` is ready. Whatever happens, what was
-/// judged before was told, and one bad bucket never stops the others.
-pub async fn sweep<R: ReadBuckets + 'static>(
+/// judged before was told, and one bad bucket never stops the others. What `tell` returns is waited for:
+/// whoever is told, and is slower, holds the sweep up instead of piling up what it told.
+pub async fn sweep<R: ReadBuckets + 'static, F: Future<Output = ()>>(
     gatherer: Arc<Gatherer<R>>,
     options: &SweepOptions,
     wanted: impl Fn(&str) -> bool,
     stop: impl Future<Output = ()>,
-    mut tell: impl FnMut(Told),
+    mut tell: impl FnMut(Told) -> F,
 ) -> Swept {
     let mut stop = pin!(stop);
     let mut swept = Swept::default();
@@ -146,7 +147,7 @@ pub async fn sweep<R: ReadBuckets + 'static>(
             Some(done) = running.join_next(), if !running.is_empty() => match done {
                 Ok(Ok(judged)) => {
                     swept.judged += 1;
-                    tell(Told::Judged(Box::new(judged)));
+                    tell(Told::Judged(Box::new(judged))).await;
                 }
                 Ok(Err((name, Lost::Gone))) => swept.gone.push(name),
                 Ok(Err((_, Lost::Hopeless(hopeless)))) => {
@@ -164,7 +165,7 @@ pub async fn sweep<R: ReadBuckets + 'static>(
                         }
                     }
                     swept.listed = seen.len();
-                    tell(Told::Listed(swept.listed));
+                    tell(Told::Listed(swept.listed)).await;
                     next = match page.next {
                         // A server that gives the same token again would never end.
                         Some(token) if Some(&token) != asked.as_ref() => Some(Some(token)),

@@ -56,6 +56,7 @@ async fn run(
                 let verdict = &one.assessment.verdict;
                 judged.push((one.address.name.clone(), verdict.read.is_open()));
             }
+            std::future::ready(())
         },
     )
     .await;
@@ -149,11 +150,41 @@ async fn an_interruption_keeps_what_is_known() {
                     stop.take().unwrap().send(()).unwrap();
                 }
             }
+            std::future::ready(())
         },
     )
     .await;
     assert_eq!(swept.ended_by, Some(Ended::Stopped));
     assert_eq!((swept.judged, judged), (20, 20));
+}
+
+/// A large estate is not held in memory for somebody who takes what was judged slowly.
+#[tokio::test(start_paused = true)]
+async fn whoever_is_told_holds_the_sweep_up() {
+    let memory = Arc::new(estate(1_000, 1_000));
+    let options = options();
+    let mut judged = 0;
+    let sweeping = sweep(
+        gatherer(&memory, facts(None)),
+        &options,
+        |_| true,
+        std::future::pending(),
+        |told| {
+            judged += usize::from(matches!(told, Told::Judged(_)));
+            let busy = judged == 20;
+            async move {
+                if busy {
+                    std::future::pending().await
+                }
+            }
+        },
+    );
+    // Paused time goes on when nothing else does.
+    let long = tokio::time::timeout(std::time::Duration::from_secs(3600), sweeping);
+    assert!(long.await.is_err(), "it ended although nobody listened");
+    assert_eq!(judged, 20);
+    let asked = (0..1_000).filter(|index| !memory.asked(&format!("b{index:04}")).is_empty());
+    assert!(asked.count() <= 20 + options.concurrency);
 }
 
 #[tokio::test]
@@ -187,13 +218,16 @@ async fn a_second_page_that_fails_does_not_lose_the_first() {
         &options(),
         |_| true,
         std::future::pending(),
-        |told| match told {
-            Told::Listed(_) if !armed => {
-                armed = true;
-                memory.fail(operation, "", vec![second.clone()]);
+        |told| {
+            match told {
+                Told::Listed(_) if !armed => {
+                    armed = true;
+                    memory.fail(operation, "", vec![second.clone()]);
+                }
+                Told::Listed(_) => {}
+                Told::Judged(_) => judged += 1,
             }
-            Told::Listed(_) => {}
-            Told::Judged(_) => judged += 1,
+            std::future::ready(())
         },
     )
     .await;

@@ -115,6 +115,7 @@ pub(crate) async fn survey(
                 }
             }
             progress.show(judged.len(), listed, open);
+            std::future::ready(())
         },
     )
     .await;

@@ -189,6 +189,7 @@ impl Demo {
                 if let Told::Judged(one) = told {
                     judged.push(*one);
                 }
+                std::future::ready(())
             },
         )
         .await;
