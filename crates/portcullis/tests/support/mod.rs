@@ -12,7 +12,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -216,7 +216,9 @@ impl Serve {
     }
 
     pub fn log(&self) -> String {
-        self.log.0.lock().unwrap().join("\n")
+        // Also of a test that failed while it looked into it.
+        let lines = self.log.0.lock();
+        lines.unwrap_or_else(PoisonError::into_inner).join("\n")
     }
 
     /// `kill -9`.
