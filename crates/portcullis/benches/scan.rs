@@ -5,6 +5,8 @@
 //! "Scan". The server is this process; the scan is the real executable, started as a user would.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark")]
 
+#[path = "support/estate.rs"]
+mod estate;
 #[path = "../../aws/tests/support/stub.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with tests")]
 mod stub;
@@ -15,140 +17,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use estate::{Estate, name};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use stub::Answer;
 
 const BUCKETS: usize = 5_000;
+const ESTATE: Estate = Estate {
+    buckets: BUCKETS,
+    page: BUCKETS,
+};
 const CONCURRENCY: usize = 64;
-
-/// What a bucket of the estate looks like. The shares are ours: most buckets are as AWS makes them
-/// since April 2023, some are older, a few are open.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// 60 %: all four settings on.
-    Blocked,
-    /// 15 %: no block, no policy, a private ACL.
-    Plain,
-    /// 10 %: IgnorePublicAcls on the bucket, and a policy that names accounts.
-    AclsIgnored,
-    /// 8 %: no block, and a policy with conditions.
-    Conditions,
-    /// 4 %: a public ACL.
-    PublicAcl,
-    /// 3 %: a public policy.
-    PublicPolicy,
-}
-
-fn kind(index: usize) -> Kind {
-    // 37 and 100 have no common factor: each hundred buckets has exactly the shares, mixed.
-    match index * 37 % 100 {
-        0..60 => Kind::Blocked,
-        60..75 => Kind::Plain,
-        75..85 => Kind::AclsIgnored,
-        85..93 => Kind::Conditions,
-        93..97 => Kind::PublicAcl,
-        _ => Kind::PublicPolicy,
-    }
-}
-
-fn name(index: usize) -> String {
-    format!("estate-bucket-{index:05}")
-}
-
-fn answer(target: &str) -> Answer {
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let path = path.trim_matches('/');
-    if path.is_empty() {
-        return Answer::new(200, listing());
-    }
-    let Some(index) = path.rsplit('-').next().and_then(|n| n.parse().ok()) else {
-        return error(404, "NoSuchBucket");
-    };
-    let kind = kind(index);
-    match query.split('&').next().unwrap_or_default() {
-        "publicAccessBlock" => match kind {
-            Kind::Blocked => Answer::new(200, block([true; 4])),
-            Kind::AclsIgnored => Answer::new(200, block([true, true, false, false])),
-            _ => error(404, "NoSuchPublicAccessBlockConfiguration"),
-        },
-        "policy" => match kind {
-            Kind::AclsIgnored => Answer::new(200, accounts_policy(path)),
-            Kind::Conditions => Answer::new(200, conditions_policy(path)),
-            Kind::PublicPolicy => Answer::new(200, public_policy(path)),
-            _ => error(404, "NoSuchBucketPolicy"),
-        },
-        "acl" => Answer::new(200, acl(kind == Kind::PublicAcl)),
-        "ownershipControls" => error(404, "OwnershipControlsNotFoundError"),
-        _ => error(501, "NotImplemented"),
-    }
-}
-
-fn listing() -> String {
-    let mut text = String::from(
-        "<ListAllMyBucketsResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Owner><ID>owner</ID></Owner><Buckets>",
-    );
-    for index in 0..BUCKETS {
-        text.push_str(&format!(
-            "<Bucket><Name>{}</Name><CreationDate>2026-01-01T00:00:00.000Z</CreationDate></Bucket>",
-            name(index)
-        ));
-    }
-    text.push_str("</Buckets></ListAllMyBucketsResult>");
-    text
-}
-
-fn error(status: u16, code: &str) -> Answer {
-    Answer::new(
-        status,
-        format!("<Error><Code>{code}</Code><Message>{code}</Message></Error>"),
-    )
-}
-
-fn block(settings: [bool; 4]) -> String {
-    let [a, b, c, d] = settings;
-    format!(
-        "<PublicAccessBlockConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><BlockPublicAcls>{a}</BlockPublicAcls><IgnorePublicAcls>{b}</IgnorePublicAcls><BlockPublicPolicy>{c}</BlockPublicPolicy><RestrictPublicBuckets>{d}</RestrictPublicBuckets></PublicAccessBlockConfiguration>"
-    )
-}
-
-fn acl(public: bool) -> String {
-    let grant = |grantee: &str, permission: &str| {
-        format!(
-            "<Grant><Grantee xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" {grantee}</Grantee><Permission>{permission}</Permission></Grant>"
-        )
-    };
-    let mut grants = grant("xsi:type=\"CanonicalUser\"><ID>owner</ID>", "FULL_CONTROL");
-    if public {
-        grants.push_str(&grant(
-            "xsi:type=\"Group\"><URI>http://acs.amazonaws.com/groups/global/AllUsers</URI>",
-            "READ",
-        ));
-    }
-    format!(
-        "<AccessControlPolicy xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Owner><ID>owner</ID></Owner><AccessControlList>{grants}</AccessControlList></AccessControlPolicy>"
-    )
-}
-
-fn accounts_policy(bucket: &str) -> String {
-    format!(
-        r#"{{"Version":"2012-10-17","Statement":[{{"Sid":"Partners","Effect":"Allow","Principal":{{"AWS":["arn:aws:iam::444455556666:root","arn:aws:iam::777788889999:role/reader"]}},"Action":["s3:GetObject","s3:GetObjectVersion","s3:ListBucket"],"Resource":["arn:aws:s3:::{bucket}","arn:aws:s3:::{bucket}/*"]}},{{"Sid":"Tls","Effect":"Deny","Principal":"*","Action":"s3:*","Resource":["arn:aws:s3:::{bucket}","arn:aws:s3:::{bucket}/*"],"Condition":{{"Bool":{{"aws:SecureTransport":"false"}}}}}}]}}"#
-    )
-}
-
-fn conditions_policy(bucket: &str) -> String {
-    format!(
-        r#"{{"Version":"2012-10-17","Statement":[{{"Sid":"Organization","Effect":"Allow","Principal":"*","Action":["s3:GetObject","s3:ListBucket"],"Resource":["arn:aws:s3:::{bucket}","arn:aws:s3:::{bucket}/*"],"Condition":{{"StringEquals":{{"aws:PrincipalOrgID":"o-a1b2c3d4e5"}}}}}},{{"Sid":"Logs","Effect":"Allow","Principal":{{"Service":"logging.s3.amazonaws.com"}},"Action":"s3:PutObject","Resource":"arn:aws:s3:::{bucket}/logs/*","Condition":{{"ArnLike":{{"aws:SourceArn":"arn:aws:s3:::source-*"}},"StringEquals":{{"aws:SourceAccount":"111122223333"}}}}}},{{"Sid":"Endpoint","Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::{bucket}/*","Condition":{{"StringNotEquals":{{"aws:SourceVpce":["vpce-0a1b2c3d4e5f60718"]}},"ArnNotLike":{{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/deploy-*"}}}}}}]}}"#
-    )
-}
-
-fn public_policy(bucket: &str) -> String {
-    format!(
-        r#"{{"Version":"2012-10-17","Statement":[{{"Sid":"Website","Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::{bucket}/*"}}]}}"#
-    )
-}
 
 /// One scan by the real executable.
 struct Scan {
@@ -254,7 +134,7 @@ fn main() {
         let counted = Arc::clone(&calls);
         let serving = stub::serve(Duration::from_millis(latency), move |_, target| {
             counted.fetch_add(1, Ordering::Relaxed);
-            answer(target)
+            ESTATE.answer(target)
         });
         let address = runtime.block_on(serving).unwrap();
         // The best of three: whatever else runs on the machine only adds.

@@ -153,6 +153,14 @@ impl Setup {
 
 type Lines = Arc<(Mutex<Vec<String>>, Condvar)>;
 
+/// The resident set of a process.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    pub resident_kib: u64,
+    /// The most that it ever was.
+    pub peak_kib: u64,
+}
+
 /// A guard that runs.
 pub struct Serve {
     child: Option<Child>,
@@ -213,6 +221,21 @@ impl Serve {
             "no {count} lines with {parts:?} in the log:\n{}",
             lines.join("\n")
         );
+    }
+
+    /// How much memory it has, and had at most.
+    pub fn memory(&self) -> Memory {
+        let id = self.child.as_ref().unwrap().id();
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let kib = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let rest = line.unwrap_or_else(|| panic!("no {name} in\n{status}"));
+            rest.trim().trim_end_matches(" kB").parse().unwrap()
+        };
+        Memory {
+            resident_kib: kib("VmRSS:"),
+            peak_kib: kib("VmHWM:"),
+        }
     }
 
     pub fn log(&self) -> String {
