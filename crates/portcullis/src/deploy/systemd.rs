@@ -17,6 +17,8 @@ Description=Portcullis keeps S3 buckets closed
 Documentation=man:portcullis-serve(1)
 After=network-online.target
 Wants=network-online.target
+# A guard that gave up trying guards nothing.
+StartLimitIntervalSec=0
 
 [Service]
 Type=exec
@@ -25,7 +27,7 @@ ExecStart=/usr/local/bin/portcullis serve
 Environment=PORTCULLIS_CONFIG=/etc/portcullis/portcullis.toml
 EnvironmentFile=-/etc/portcullis/environment
 Restart=on-failure
-RestartSec=2s
+RestartSec=5s
 # What runs is finished within [work] stop-within, 30 seconds by default.
 TimeoutStopSec=45s
 KillSignal=SIGTERM
