@@ -72,6 +72,9 @@ pub struct Decision {
     pub resolved: Vec<String>,
     /// Ids of those of them of which people are told that a remediation closed them.
     pub told: Vec<String>,
+    /// Ids of findings that were resolved by this look, and of which nobody was told that they were open,
+    /// though somebody was to be told.
+    pub untold: Vec<String>,
     /// Ids of findings that were excepted before and are not any more, with the exception's.
     pub uncovered: Vec<(String, String)>,
     /// Exposures that are open, or ended by this look.
@@ -106,6 +109,7 @@ pub fn decide(known: Option<&ResourceRecord>, seen: &Seen<'_>) -> Decision {
         widened: Vec::new(),
         resolved: Vec::new(),
         told: Vec::new(),
+        untold: Vec::new(),
         uncovered: Vec::new(),
         exposures: known
             .map(|known| known.exposures.clone())
@@ -314,6 +318,10 @@ impl Decision {
                 .find_map(|event| event.actor.clone()),
         };
         let finding = &mut self.findings[index];
+        let to_be_told = !finding.topics.is_empty() && finding.told_at.is_none();
+        if to_be_told && !matches!(finding.state, FindingState::Excepted { .. }) {
+            self.untold.push(finding.id.clone());
+        }
         finding.state = FindingState::Resolved;
         finding.resolved_at = Some(seen.at);
         finding.resolved_by.clone_from(&by);

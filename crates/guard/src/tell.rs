@@ -63,12 +63,14 @@ pub fn tell(decision: &mut Decision, response: &Response, subject: &Subject<'_>)
             // That it can be decided again is said by what tells that it is open.
             let open = finding.cause == UNDECIDED && open;
             if ended_now && !open && !decision.told.contains(&finding.id) {
+                // What was to be closed at once and is found closed by whomever was open all the same.
+                let untold = decision.untold.contains(&finding.id);
                 let evaluated = decision
                     .evaluations
                     .iter()
                     .any(|answer| answer.rule_name == finding.cause);
                 notices.extend(
-                    resolved(finding, evaluated, &exposures, subject)
+                    resolved(finding, evaluated, untold, &exposures, subject)
                         .map(|notice| still_open(notice, &present)),
                 );
             }
@@ -301,11 +303,13 @@ fn told_remediation(remediated: &Remediated<'_>) -> Remediation {
 fn resolved(
     finding: &Finding,
     evaluated: bool,
+    untold: bool,
     exposures: &[Exposure],
     subject: &Subject<'_>,
 ) -> Option<Notice> {
-    // Who was not told that it was open need not be told that it is not.
-    finding.told_at?;
+    if finding.told_at.is_none() && !untold {
+        return None;
+    }
     let mut notice = about(NoticeKind::Resolved, finding, exposures, subject);
     notice.reason = Some(match &finding.resolved_by {
         _ if subject.item.status.is_deleted() => "The resource was deleted.".to_owned(),

@@ -150,9 +150,11 @@ async fn one<P, C, H, F>(
     // A panic is a bug of ours; it ends one attempt at one job, and not all work.
     let doing = AssertUnwindSafe(handle(job.clone())).catch_unwind();
     let did = tokio::select! {
-        did = doing => did.unwrap_or_else(|panic| panicked(&job, &*panic, clock.now())),
+        // First: a worker that was held up for so long must not go on.
+        biased;
         // Somebody else does it now. To go on would be to do it twice.
         () = hold(&*repository, &*clock, lease, &job, held_from) => return,
+        did = doing => did.unwrap_or_else(|panic| panicked(&job, &*panic, clock.now())),
     };
     if let Did::Finish(finish) = did {
         end(&*repository, &*clock, lease, &job, finish).await;
@@ -186,7 +188,7 @@ fn panicked(job: &Job, panic: &(dyn Any + Send), now: Timestamp) -> Did {
 }
 
 /// Renews the lease again and again, beside the work: a store that is slow to answer does not hold that
-/// up. Ends when the lease is lost.
+/// up. Ends when the lease is lost, or has run out as far as is known: then somebody else may work.
 async fn hold<P: Repository, C: Clock>(
     repository: &P,
     clock: &C,
@@ -194,19 +196,30 @@ async fn hold<P: Repository, C: Clock>(
     job: &Job,
     mut held_from: Timestamp,
 ) {
+    let mut asked = held_from;
     loop {
-        clock.sleep_until(later(held_from, lease / 3)).await;
-        held_from = clock.now();
-        let renewed = repository.renew(job, lease, held_from).await;
-        if matches!(renewed, Err(RepositoryError::LeaseLost)) {
-            tracing::warn!(
-                job = %job.key,
-                lease_seconds = lease.as_secs(),
-                "this worker did not renew its lease in time, and gives the job up"
-            );
-            return;
+        let ends = later(held_from, lease);
+        clock
+            .sleep_until(later(asked, lease / 3).clamp(held_from, ends))
+            .await;
+        asked = clock.now();
+        let renewed = tokio::select! {
+            renewed = repository.renew(job, lease, asked) => renewed,
+            () = clock.sleep_until(ends) => Err(RepositoryError::LeaseLost),
+        };
+        match renewed {
+            Ok(()) => held_from = asked,
+            Err(RepositoryError::LeaseLost) => break,
+            Err(_) if clock.now() >= ends => break,
+            // There is time to ask again.
+            Err(_) => {}
         }
     }
+    tracing::warn!(
+        job = %job.key,
+        lease_seconds = lease.as_secs(),
+        "this worker did not renew its lease in time, and gives the job up"
+    );
 }
 
 /// Ends a job. What was sent is not to be sent again because the store was away for a moment: as long

@@ -707,6 +707,20 @@ fn what_was_open_and_cannot_be_read_any_more_is_not_told_as_closed() {
 }
 
 #[test]
+fn what_was_to_be_closed_and_is_found_closed_by_nobody_known_is_told() {
+    let mut watched = Watched::enforced(SignedDuration::ZERO);
+    watched.acl = public_acl();
+    let open = watched.look(at(0), &[]);
+    assert!(matches!(open.response, Response::Act(_)));
+    assert_eq!(open.told(), [], "it is about to be closed");
+    // Whoever did it left no record.
+    watched.acl = private_acl();
+    let closed = watched.look(at(1), &[]);
+    assert_eq!(closed.told(), [NoticeKind::Resolved]);
+    assert!(watched.look(at(2), &[]).notices.is_empty());
+}
+
+#[test]
 fn one_way_in_that_is_closed_is_no_good_news_while_another_is_open() {
     let mut watched = Watched::new();
     watched.acl = public_acl();
