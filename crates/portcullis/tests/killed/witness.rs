@@ -113,7 +113,7 @@ pub(crate) async fn nothing_is_lost(world: &World, store: &store::Store) {
 
 /// A mail comes a second time only from another process, after the first was killed, and of each
 /// process that was killed no more than it was sending then.
-pub(crate) fn repeats_are_explained(world: &World, fallen: &mut Vec<Process>) {
+pub(crate) fn repeats_are_explained(world: &World, fallen: &mut [Process]) {
     let mut copies: BTreeMap<String, Vec<(Process, bool)>> = BTreeMap::new();
     for mail in world.stage.mailbox.messages().all() {
         let id = mail.message_id().unwrap();
