@@ -231,6 +231,7 @@ fn use_all(guarded: &Guarded) {
     });
     guarded.source.not_stored("no answer");
     guarded.source.gap();
+    metrics.account_up("111122223333", true);
     metrics.looked("changed");
     metrics.judged("open");
     metrics.verdict_after(SignedDuration::from_millis(7));
@@ -270,6 +271,7 @@ async fn metrics_have_what_was_counted_and_what_the_store_has() {
         (r#"source_failures_total{source="trail"}"#, 1.0),
         (r#"source_gaps_total{source="trail"}"#, 1.0),
         (r#"source_up{source="trail"}"#, 1.0),
+        (r#"account_up{account="111122223333"}"#, 1.0),
         (r#"looks_total{result="changed"}"#, 1.0),
         (r#"verdicts_total{verdict="open"}"#, 1.0),
         ("event_verdict_seconds_sum", 0.007),
