@@ -545,6 +545,14 @@ fn the_rules_about_public_access_stay_unless_one_replaces_them() {
         ],
     );
     expect(
+        "[[rule]]\nname = \"own\"\nsource = \"lambda\"\nfrequency = \"6h\"\n\
+         lambda = \"arn:aws:lambda:eu-central-1:111122223333:function:own\"\n",
+        &[
+            "rule[0].frequency: a function is asked when its resource changes",
+            "leave `frequency` out",
+        ],
+    );
+    expect(
         "[[rule]]\nname = \"tags\"\nidentifier = \"REQUIRED_TAGS\"\nparameters = { tag1Kye = \"team\" }\n",
         &[
             "rule[0].parameters: \"tag1Kye\" is not a parameter",
