@@ -9,7 +9,11 @@
 //! Killed anywhere, the job's lease runs out and it begins at 1: whatever was committed is known, and
 //! whatever was written is seen.
 
+mod commit;
+mod enforcing;
 mod other;
+mod outcome;
+mod past;
 mod read;
 
 use std::time::Duration;
@@ -17,47 +21,36 @@ use std::time::Duration;
 use compliance::assessment::Assessment;
 use compliance::fingerprint;
 use compliance::item::{BUCKET, ConfigurationItem, ResourceKey};
-use compliance::notice::{Notice, NoticeKind};
-use compliance::remediation::{RemediationPlan, diff, plan};
+use compliance::remediation::diff;
 use compliance::rules::{self, ComplianceType, RuleEvaluation};
 use jiff::{SignedDuration, Timestamp};
-use policy::bucket::Bucket;
-use policy::public::judge;
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::account::{Account, Reach};
-use crate::arrive::{self, ALL, account_wide};
+use crate::arrive::{ALL, account_wide};
 use crate::clock::Clock;
-use crate::decide::{ACCESS_POINT, ACL, Decision, POLICY, Seen, UNDECIDED, decide};
+use crate::decide::{Decision, Seen, UNDECIDED, decide};
 use crate::enforcement;
 use crate::error::{CallError, Hopeless};
 use crate::event_rules::Raised;
-use crate::gather::arn_name;
-use crate::history;
-use crate::journal::{
-    Change, Event, Journal, JournalError, Record, Remediation, State, remediations, same_changes,
-};
-use crate::outbox;
-use crate::remediate::{Notes, Permit, RemediateError, apply, as_before, changes, left_as_planned};
+use crate::journal::{Event, Record, Remediation, State};
+use crate::remediate::{Notes, RemediateError, apply};
 use crate::repository::{Repository, RepositoryError};
-use crate::responder::{Failed, Hold, Leave, Open, Past, Response, pause, respond};
+use crate::responder::{Hold, Leave, Open, Past, Response, respond};
 use crate::state::{
     Commit, Coverage, EnforcementStop, EvaluationRecord, EventRecord, Exposure, Finding,
-    FindingState, Finish, Job, NewJob, ResourceRecord,
+    FindingState, Finish, Job, ResourceRecord,
 };
-use crate::tell::{Remediated, Subject, tell, tell_closed, tell_failed, with_changes};
+use crate::tell::{Remediated, Subject, tell};
 use crate::watch::Guard;
 use crate::work::{Did, backoff, later};
 
+use commit::for_the_rest;
+use enforcing::{Enforcing, Resuming, remediation_id};
+use outcome::FOUND_CLOSED;
+
+pub use enforcing::InStore;
 pub(crate) use read::{Depth, Found, ReadBucket, access_in_passing};
-
-/// So many remediations of a bucket are looked back at, or as many as the loop guard counts.
-const REMEMBERED: u32 = 16;
-
-/// What becomes of a remediation of which no write is on record, where there is nothing left to do.
-const FOUND_CLOSED: &str =
-    "it was cut off before a write of it was on record, and the bucket was found closed";
 
 /// Who ended a finding on what is not recorded any more: nobody knows how it stands.
 const NOT_RECORDED: &str = "the configuration, which does not record it any more";
@@ -627,247 +620,6 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         }
     }
 
-    /// Records what a verified remediation left, and tells of it.
-    async fn closed(
-        &mut self,
-        job: &Job,
-        read: ReadBucket,
-        after: Assessment,
-        before: &Decision,
-        remediated: &Remediated<'_>,
-    ) -> Result<Did, LookError> {
-        let now = self.guard.clock.now();
-        let open = read.assessment.clone();
-        let read = self.guard.reread(self.account, read, after, now);
-        let events = match self.unanswered {
-            // Their effect was committed as seen before the write.
-            None => std::mem::take(&mut self.events),
-            Some(_) => self.events.clone(),
-        };
-        self.unanswered.clone_from(&read.unanswered);
-        let (mut decision, raised) =
-            self.decided(&read.item, Some(&read), Some(remediated.id), now);
-        for event in &events {
-            let closed_after = now.duration_since(event.arrived_at);
-            self.guard.meter.closed_after(closed_after);
-        }
-        let subject = Subject {
-            events: &events,
-            ..self.subject(&read.item, Some(&open), now)
-        };
-        let mut notices = tell_closed(&mut decision, remediated, &before.findings, &subject);
-        // What the remediation leaves open (a policy that is only told of) was told before the write.
-        let rest = Response::Leave(Leave::NothingAllowed);
-        let subject = self.subject(&read.item, Some(&read.assessment), now);
-        notices.extend(tell(&mut decision, &rest, &subject));
-        let finish = self.until_answered(Finish::Done, job, now);
-        self.commit(
-            &read.item,
-            decision,
-            raised,
-            notices,
-            Some((job, finish)),
-            now,
-        )
-        .await?;
-        Ok(Did::Finished)
-    }
-
-    /// How the look ends: what was not answered is asked again.
-    fn until_answered(&self, finish: Finish, job: &Job, now: Timestamp) -> Finish {
-        let Some(why) = &self.unanswered else {
-            return finish;
-        };
-        let due_at = later(now, self.guard.wait_after(job.attempts));
-        Finish::Again {
-            due_at: match finish {
-                Finish::Again { due_at: asked, .. } => asked.min(due_at),
-                _ => due_at,
-            },
-            error: Some(LookError::Unanswered(why.clone()).to_string()),
-        }
-    }
-
-    /// The remediation that closed what was recorded as open and about to be closed. A kill between its
-    /// write and its record, or a write or a reading back that was not answered, leaves it to the next
-    /// look to say what became of it.
-    async fn closed_before(&self, now: &Bucket) -> Result<Option<Remediation>, LookError> {
-        let Some(known) = &self.known else {
-            return Ok(None);
-        };
-        let repository = &self.guard.repository;
-        let bucket = &known.item.key.resource_id;
-        let to_close = |finding: &&Finding| finding.state.is_present() && finding.respond;
-        if !known.findings.iter().any(|finding| to_close(&finding)) {
-            return Ok(None);
-        }
-        let records = repository
-            .last_remediations(&self.account.id, bucket, 1)
-            .await?;
-        let Some(last) = remediations(&records).pop() else {
-            return Ok(None);
-        };
-        // People were told of nothing yet, or that this very remediation failed.
-        let failed = match &last.state {
-            State::Failed(why) => Some(why.as_str()),
-            _ => None,
-        };
-        let begun_after = known
-            .findings
-            .iter()
-            .filter(to_close)
-            .filter(|finding| {
-                finding.told_at.is_none()
-                    || failed.is_some() && finding.response.as_deref() == failed
-            })
-            .flat_map(|finding| {
-                let exposures = known.exposures.iter();
-                exposures.filter(|exposure| exposure.finding_id == finding.id)
-            })
-            .map(|exposure| exposure.detected_at)
-            .min();
-        let is_its = begun_after.is_some_and(|begun_after| last.begun >= begun_after)
-            && match last.state {
-                State::Verified => true,
-                State::Unfinished | State::Failed(_) => left_as_planned(now, &last),
-                State::Undoing | State::Undone => false,
-            };
-        Ok(is_its.then_some(last))
-    }
-
-    /// Tells of findings that an earlier remediation closed.
-    fn tell_late(
-        &self,
-        decision: &mut Decision,
-        ours: &Remediation,
-        now: Timestamp,
-    ) -> Vec<Notice> {
-        let Some(known) = &self.known else {
-            return Vec::new();
-        };
-        let open = Assessment::of_item(&known.item).ok();
-        let remediated = Remediated {
-            id: &ours.id,
-            difference: ours.changes.iter().flat_map(Change::lines).collect(),
-            failure: None,
-        };
-        let subject = self.subject(&known.item, open.as_ref(), now);
-        tell_closed(decision, &remediated, &known.findings, &subject)
-    }
-
-    /// Ends a look between whose plan and write something changed. The first time the bucket is only
-    /// looked at again; whoever changes it each time does not keep people from knowing that it is open.
-    async fn unsteady(
-        &mut self,
-        job: &Job,
-        read: &ReadBucket,
-        mut decision: Decision,
-        error: &RemediateError,
-    ) -> Result<Did, LookError> {
-        let now = self.guard.clock.now();
-        let finish = Finish::Again {
-            due_at: later(now, self.guard.wait_after(job.attempts)),
-            error: Some(error.to_string()),
-        };
-        if job.attempts < 2 {
-            return Ok(Did::Finish(finish));
-        }
-        let why = match error {
-            // Which part it was differs from time to time, and is no news.
-            RemediateError::ChangedSincePlan { .. } => {
-                "it changes each time between the look at it and the write".to_owned()
-            }
-            RemediateError::CannotRead { part, .. } => {
-                format!("the {part} cannot be read again before the write")
-            }
-            other => other.to_string(),
-        };
-        let response = Response::Hold {
-            why: Hold::Unsteady { why },
-            again_at: None,
-        };
-        // What the look itself found was told with it.
-        decision.item_is_new = false;
-        decision.changes.clear();
-        decision.resolved.clear();
-        let subject = self.subject(&read.item, Some(&read.assessment), now);
-        let notices = tell(&mut decision, &response, &subject);
-        let end = Some((job, finish));
-        self.commit(&read.item, decision, Raised::default(), notices, end, now)
-            .await?;
-        Ok(Did::Finished)
-    }
-
-    /// The last remediation, if it was to change the same, failed, and wrote nothing: its intent holds for
-    /// this one too, so that what always fails does not fill the journal.
-    async fn resumed(
-        &self,
-        key: &ResourceKey,
-        plan: &RemediationPlan,
-    ) -> Result<Option<Remediation>, LookError> {
-        let last = self
-            .guard
-            .repository
-            .last_remediations(&self.account.id, &key.resource_id, 1)
-            .await?;
-        Ok(remediations(&last).pop().filter(|last| {
-            matches!(last.state, State::Failed(_))
-                && last.left.iter().all(Option::is_none)
-                && same_changes(&last.changes, &changes(plan))
-        }))
-    }
-
-    /// Tells of findings that were to be closed by a remediation of which no write is on record: it was
-    /// cut off, and either it or somebody else closed them.
-    fn tell_found_closed(
-        &self,
-        decision: &mut Decision,
-        cut_off: &Remediation,
-        now: Timestamp,
-    ) -> Vec<Notice> {
-        let mut notices = self.tell_late(decision, cut_off, now);
-        for notice in &mut notices {
-            notice.kind = NoticeKind::Resolved;
-            notice.remediation = None;
-            notice.reason = Some(format!(
-                "It was found closed. Remediation {} had begun to close it and was cut off: whether it wrote, or somebody else did, is not known.",
-                cut_off.id
-            ));
-        }
-        notices
-    }
-
-    /// Tells that a remediation failed; it is tried again.
-    async fn failed(
-        &mut self,
-        job: &Job,
-        read: &ReadBucket,
-        mut decision: Decision,
-        remediated: &Remediated<'_>,
-        before: Option<Failed>,
-    ) -> Result<Did, LookError> {
-        let now = self.guard.clock.now();
-        let times = before.map_or(0, |before| before.times).saturating_add(1);
-        decision.item_is_new = false;
-        decision.changes.clear();
-        let subject = self.subject(&read.item, Some(&read.assessment), now);
-        let notices = tell_failed(&mut decision, remediated, &subject);
-        let finish = Finish::Again {
-            due_at: later(now, pause(times)),
-            error: remediated.failure.clone(),
-        };
-        self.commit(
-            &read.item,
-            decision,
-            Raised::default(),
-            notices,
-            Some((job, finish)),
-            now,
-        )
-        .await?;
-        Ok(Did::Finished)
-    }
-
     fn subject<'b>(
         &'b self,
         item: &'b ConfigurationItem,
@@ -883,303 +635,15 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
             now,
         }
     }
-
-    /// Commits, and takes what was committed as what is known.
-    async fn commit(
-        &mut self,
-        item: &ConfigurationItem,
-        decision: Decision,
-        raised: Raised,
-        mut notices: Vec<Notice>,
-        end: Option<(&Job, Finish)>,
-        now: Timestamp,
-    ) -> Result<(), LookError> {
-        let Raised {
-            events,
-            mut jobs,
-            same_type,
-        } = raised;
-        jobs.extend(for_the_rest(&item.key, &self.events, now));
-        for notice in &mut notices {
-            if matches!(
-                notice.kind,
-                NoticeKind::ExceptionExpired | NoticeKind::ExceptionVoid
-            ) {
-                let ended = decision
-                    .uncovered
-                    .iter()
-                    .find(|(id, _)| notice.finding_id.as_ref() == Some(id));
-                notice.exception = ended.and_then(|(_, id)| self.guard.exception(id, item));
-            }
-        }
-        with_changes(&mut notices, events.iter().chain(&same_type));
-        let told = outbox::notices(&notices);
-        jobs.extend(self.guard.deliveries(&notices, now).await?);
-        jobs.extend(self.guard.first_escalations(&decision.findings, now));
-        if decision.item_is_new {
-            if self.guard.clock.now().duration_since(item.capture_time) > history::STALE {
-                // History of that time may have been delivered: what is told now is read now.
-                return Err(RepositoryError::Conflict(item.key.clone()).into());
-            }
-            let before = self.known.as_ref();
-            let previous = before.map(|known| &known.item);
-            let version = before.map_or(0, |known| known.version) + 1;
-            jobs.extend(self.guard.lambdas_to_ask(item, previous, now));
-            jobs.extend(self.guard.change_deliveries(previous, item, version, now));
-        }
-        let content_hash = item.content_hash();
-        let changed = |finding: &&Finding| {
-            let before = self.known.as_ref().map(|known| known.findings.as_slice());
-            !before.unwrap_or_default().contains(finding)
-        };
-        let commit = Commit {
-            key: item.key.clone(),
-            expected_version: self.known.as_ref().map(|known| known.version),
-            observed_at: now,
-            item: decision
-                .item_is_new
-                .then(|| (item.clone(), content_hash.clone())),
-            evaluations: decision.evaluations.clone(),
-            findings: decision.findings.iter().filter(changed).cloned().collect(),
-            exposures: decision.exposures.clone(),
-            events_seen: match self.unanswered {
-                None => own(&self.events),
-                Some(_) => Vec::new(),
-            },
-            events_closed: self.unanswered.is_none() && decision.is_closed(),
-            bus_events: events,
-            notices: told,
-            jobs,
-        };
-        self.guard
-            .repository
-            .commit(
-                &commit,
-                end.as_ref().map(|(job, finish)| (*job, finish.clone())),
-                now,
-            )
-            .await?;
-        self.measure(&commit, &decision, now);
-        self.known = Some(ResourceRecord {
-            version: commit.expected_version.unwrap_or(0) + 1,
-            item: item.clone(),
-            content_hash,
-            observed_at: now,
-            evaluations: decision.evaluations,
-            findings: decision.findings,
-            exposures: decision
-                .exposures
-                .into_iter()
-                .filter(|exposure| exposure.to.is_none())
-                .collect(),
-        });
-        Ok(())
-    }
-
-    /// Tells what was committed to the log and to whoever measures.
-    fn measure(&self, commit: &Commit, decision: &Decision, now: Timestamp) {
-        tracing::info!(
-            resource = %commit.key,
-            changed = commit.item.is_some(),
-            opened = decision.opened.len(),
-            resolved = decision.resolved.len(),
-            notices = commit.notices.len(),
-            "looked"
-        );
-        let meter = &self.guard.meter;
-        meter.looked(if commit.item.is_some() {
-            "changed"
-        } else {
-            "unchanged"
-        });
-        if commit.key.resource_type == BUCKET {
-            let present = |cause: &str| {
-                let mut findings = decision.findings.iter();
-                findings.any(|finding| finding.state.is_present() && finding.cause == cause)
-            };
-            meter.judged(if [ACL, POLICY, ACCESS_POINT].into_iter().any(present) {
-                "open"
-            } else if present(UNDECIDED) {
-                "undecided"
-            } else {
-                "closed"
-            });
-        }
-        for event in self.events.iter().filter(|_| self.unanswered.is_none()) {
-            meter.verdict_after(now.duration_since(event.arrived_at));
-        }
-    }
-
-    /// Whether a bucket is open by what it was opened by again when a remediation was taken back, and by
-    /// nothing that would be changed beside.
-    fn is_what_was_taken_back(&self, read: &ReadBucket, last: &Remediation) -> bool {
-        let Some(scope) = self.guard.settings.responder.scope_of(&read.item) else {
-            return true;
-        };
-        let planned = plan(&read.bucket, &read.assessment.verdict, &scope.options);
-        let is_known = |name: &str| last.changes.iter().any(|own| own.before.name() == name);
-        let mut planned = changes(&planned).into_iter();
-        if !planned.all(|change| is_known(change.before.name())) {
-            return false;
-        }
-        let before = as_before(&read.bucket, last);
-        let opened_by = fingerprint::of(&before, &judge(&before));
-        // What is not known cannot be told apart.
-        read.fingerprint.is_none() || opened_by.is_none() || opened_by == read.fingerprint
-    }
-
-    /// What the responder did before, as far as it matters for this bucket.
-    async fn past(&self, read: &ReadBucket, now: Timestamp) -> Result<Past, LookError> {
-        let key = &read.item.key;
-        let repository = &self.guard.repository;
-        let stop = repository.enforcement_stop().await?;
-        let account_stop = enforcement::account_stop(&**repository, &self.account.id).await?;
-        let hour_ago = now
-            .checked_sub(SignedDuration::from_hours(1))
-            .unwrap_or(Timestamp::MIN);
-        let mut others = repository
-            .written_buckets(&self.account.id, hour_ago)
-            .await?;
-        others.retain(|bucket| *bucket != key.resource_id);
-        let counted = self.guard.settings.responder.loop_guard.times;
-        let own = repository
-            .last_remediations(&self.account.id, &key.resource_id, counted.max(REMEMBERED))
-            .await?;
-        let own = remediations(&own);
-        let taken_back = own
-            .last()
-            .filter(|last| matches!(last.state, State::Undone | State::Undoing))
-            .filter(|last| self.is_what_was_taken_back(read, last))
-            .map(|last| (last.id.clone(), last.begun));
-        let estate = repository
-            .coverage()
-            .await?
-            .into_iter()
-            .filter(|coverage| coverage.account == self.account.id)
-            .map(|coverage| coverage.swept)
-            .sum();
-        Ok(Past {
-            others_in_last_hour: u32::try_from(others.len()).unwrap_or(u32::MAX),
-            estate,
-            on_bucket: own.iter().filter_map(|one| one.written_at).collect(),
-            failed: failed(&own),
-            taken_back,
-            stop,
-            account_stop,
-        })
-    }
-}
-
-/// What failed last, and how often in a row.
-fn failed(own: &[Remediation]) -> Option<Failed> {
-    let last = own.last()?;
-    let State::Failed(why) = &last.state else {
-        return None;
-    };
-    let times = own
-        .iter()
-        .rev()
-        .take_while(|one| matches!(one.state, State::Failed(_)))
-        .take_while(|one| same_changes(&one.changes, &last.changes))
-        .map(|one| one.failures)
-        .sum();
-    Some(Failed {
-        changes: last.changes.clone(),
-        times,
-        at: last.failed_at?,
-        why: why.clone(),
-    })
 }
 
 /// So many events about a resource are looked after in one look, the earliest first. Whoever sends
 /// events decides how many there are.
 pub(crate) const EVENTS_AT_ONCE: u32 = 256;
 
-/// If there may be more events than one look takes: another look, once this one is done.
-fn for_the_rest(key: &ResourceKey, events: &[EventRecord], now: Timestamp) -> Vec<NewJob> {
-    let all = u32::try_from(own(events).len()).is_ok_and(|count| count < EVENTS_AT_ONCE);
-    let next = || {
-        let mut look = arrive::look(&key.account, &key.resource_type, &key.resource_id, now);
-        look.payload["region"] = key.region.clone().into();
-        look
-    };
-    (!all).then(next).into_iter().collect()
-}
-
 fn again(due_at: Timestamp) -> Finish {
     Finish::Again {
         due_at,
         error: None,
-    }
-}
-
-/// `20261124T063000Z-1a2b3c4d`: sorted by time; two of one bucket in one microsecond cannot be.
-fn remediation_id(key: &ResourceKey, now: Timestamp) -> String {
-    let digest = Sha256::digest(format!("{key}\n{}", now.as_microsecond()));
-    let hex: String = digest
-        .iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("{}-{hex}", now.strftime("%Y%m%dT%H%M%SZ"))
-}
-
-/// The journal in the guard's own store.
-pub struct InStore<'a, P>(pub &'a P);
-
-impl<P: Repository> Journal for InStore<'_, P> {
-    async fn append(&mut self, record: &Record) -> Result<(), JournalError> {
-        self.0
-            .append_journal(record)
-            .await
-            .map_err(|error| JournalError::Store(error.to_string()))
-    }
-}
-
-/// The journal of a remediation whose intent may be on record from an earlier try.
-struct Resuming<'a, P> {
-    journal: InStore<'a, P>,
-    has_intent: bool,
-}
-
-impl<P: Repository> Journal for Resuming<'_, P> {
-    async fn append(&mut self, record: &Record) -> Result<(), JournalError> {
-        match &record.event {
-            Event::Intent { .. } if self.has_intent => Ok(()),
-            _ => self.journal.append(record).await,
-        }
-    }
-}
-
-/// Writes are permitted unless enforcement is stopped.
-struct Enforcing<'a, P, A: Reach, C> {
-    guard: &'a Guard<P, A, C>,
-    item: &'a ConfigurationItem,
-}
-
-impl<P: Repository, A: Reach, C: Clock> Permit for Enforcing<'_, P, A, C> {
-    async fn permit(&self) -> Result<(), String> {
-        let repository = &*self.guard.repository;
-        // Whether it is stopped is not known: then it is.
-        let unknown = |error| format!("whether enforcement is stopped is not known: {error}");
-        if let Some(stop) = repository.enforcement_stop().await.map_err(unknown)? {
-            return Err(Hold::Stopped(stop).to_string());
-        }
-        let account = &self.item.key.account;
-        let stop = enforcement::account_stop(repository, account).await;
-        match stop.map_err(unknown)? {
-            None => Ok(()),
-            Some(stop) => {
-                let account = account.clone();
-                Err(Hold::AccountStopped { account, stop }.to_string())
-            }
-        }
-    }
-
-    fn plan_again(&self, now: &Assessment) -> Option<RemediationPlan> {
-        let scope = self.guard.settings.responder.scope_of(self.item)?;
-        let mut bucket = now.bucket.clone();
-        arn_name(&now.bucket.name).clone_into(&mut bucket.name);
-        Some(plan(&bucket, &now.verdict, &scope.options))
     }
 }
