@@ -9,7 +9,9 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use sandbox::estate::{self, Example, Person};
 use serde_json::Value;
@@ -263,19 +265,35 @@ impl Drop for Staying {
     }
 }
 
+/// The lines of a pipe as they come, so that whoever waits for one can lose patience.
+fn lines_of(pipe: ChildStdout) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
 /// Without `--once` it stays, closes what somebody opens, and ends in good order on Ctrl-C.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn it_stays_and_reacts_until_it_is_interrupted() {
     let mut command = portcullis(&["demo"]);
     let mut demo = Staying(command.stdout(Stdio::piped()).spawn().unwrap());
-    let mut lines = BufReader::new(demo.0.stdout.take().unwrap()).lines();
-    let mut until = move |wanted: &str| -> String {
-        lines
-            .by_ref()
-            .map(|line| line.unwrap())
-            .find(|line| line.contains(wanted))
-            .unwrap_or_else(|| panic!("the demo ended before it said {wanted:?}"))
+    let said = lines_of(demo.0.stdout.take().unwrap());
+    let until = move |wanted: &str| -> String {
+        loop {
+            let line = said
+                .recv_timeout(Duration::from_secs(120))
+                .unwrap_or_else(|error| panic!("the demo did not say {wanted:?}: {error}"));
+            if line.contains(wanted) {
+                return line;
+            }
+        }
     };
     let export = until("export AWS_ENDPOINT_URL=");
     let endpoint = export

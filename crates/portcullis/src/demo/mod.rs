@@ -106,9 +106,12 @@ async fn show(args: &DemoArgs, sandbox: &Sandbox, journal: PathBuf) -> Result<Ex
         closed: Vec::new(),
         broken: Vec::new(),
     };
+    // One ear from here to the end, polled first: a Ctrl-C between two that listen would be lost.
+    let mut stop = std::pin::pin!(interrupted());
     let stages = tokio::select! {
+        biased;
+        () = &mut stop => None,
         done = demo.stages(&mut changes) => Some(done?),
-        () = interrupted() => None,
     };
     if stages.is_none() {
         return Err(Failure::incomplete("interrupted"));
@@ -128,7 +131,7 @@ async fn show(args: &DemoArgs, sandbox: &Sandbox, journal: PathBuf) -> Result<Ex
     };
     if !args.once {
         demo.invite();
-        demo.stay(&mut changes).await?;
+        demo.stay(&mut changes, stop).await?;
     }
     Ok(status)
 }
@@ -184,7 +187,8 @@ impl Demo {
             Arc::clone(&self.live.gatherer),
             &options,
             |_| true,
-            interrupted(),
+            // Whoever runs the stages listens for Ctrl-C.
+            std::future::pending(),
             |told| {
                 if let Told::Judged(one) = told {
                     judged.push(*one);

@@ -1,5 +1,6 @@
 //! Changes arrive as events; what they opened is closed.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use guard::gather::{Depth, Lost};
@@ -14,7 +15,7 @@ use super::Demo;
 use super::closing::{self, Since};
 use super::screen::Paint;
 use crate::exit::Failure;
-use crate::live::{failure, interrupted};
+use crate::live::failure;
 
 /// How long the demo waits for one event. It comes within milliseconds, or something is broken.
 const EVENT_PATIENCE: Duration = Duration::from_secs(20);
@@ -146,11 +147,15 @@ impl Demo {
         self.screen.say("");
     }
 
-    /// Reacts to events until Ctrl-C.
-    pub(super) async fn stay(&mut self, changes: &mut Receiver<Change>) -> Result<(), Failure> {
-        let mut stop = std::pin::pin!(interrupted());
+    /// Reacts to events until `stop`.
+    pub(super) async fn stay(
+        &mut self,
+        changes: &mut Receiver<Change>,
+        mut stop: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<(), Failure> {
         while !self.screen.is_gone() {
             let change = tokio::select! {
+                biased;
                 () = &mut stop => break,
                 change = changes.recv() => change,
             };
