@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
+use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_s3::config::{RequestChecksumCalculation, StalledStreamProtectionConfig};
 use aws_smithy_async::time::SystemTimeSource;
 use aws_smithy_http_client::{Builder, tls};
@@ -17,6 +18,9 @@ use guard::pace::Pace;
 use policy::bucket::Enforcement;
 
 use crate::dialect;
+use crate::renewal::{
+    KEY_FRESH_FOR, Renewed, SESSION_FRESH_FOR, SESSIONS_APART, Sessions, Watching,
+};
 use crate::store::Store;
 
 /// How long another store is waited for when it is asked whose the credentials are; it need not know.
@@ -102,11 +106,12 @@ fn met<T>(place: &str, met: Result<T, CallError>) -> Result<T, Hopeless> {
 
 /// Connects to an S3-compatible store with an access key given here, or as a role that is assumed with
 /// it, at the same endpoint. Nothing is read from the environment or from configuration files, so that
-/// no other account can be meant.
+/// no other account can be meant. The key is asked for again every half minute, and as soon as it is
+/// refused: [`KeptKey`](crate::KeptKey) is one that somebody renews.
 pub async fn connect_with_key(
     endpoint_url: &str,
     region: &str,
-    key: Credentials,
+    key: impl ProvideCredentials + 'static,
     role: Option<&AssumedRole>,
     pace: &Pace,
 ) -> Result<Store, Hopeless> {
@@ -119,27 +124,41 @@ pub async fn connect_with_key(
 pub async fn prepare_with_key(
     endpoint_url: &str,
     region: &str,
-    key: Credentials,
+    key: impl ProvideCredentials + 'static,
     role: Option<&AssumedRole>,
 ) -> Result<Store, Hopeless> {
     check_url(endpoint_url)?;
     check_region(region)?;
+    let key = Renewed::new(key, KEY_FRESH_FOR, Duration::ZERO);
+    let http = http_client();
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .time_source(SystemTimeSource::new())
-        .http_client(http_client())
-        .credentials_provider(SharedCredentialsProvider::new(key))
+        .http_client(Watching::over(http.clone(), key.clone()))
+        .credentials_provider(SharedCredentialsProvider::new(key.clone()))
+        // They know for themselves how long they count.
+        .identity_cache(IdentityCache::no_cache())
         .region(Region::new(region.to_owned()))
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .build();
-    let config = match role {
-        Some(role) => assume(config, role, Some(endpoint_url)).await,
-        None => config,
+    let endpoint = Some(endpoint_url.to_owned());
+    let Some(role) = role else {
+        return Ok(Store::unmet(config, endpoint).with_renewed([key]));
     };
-    Ok(Store::unmet(config, Some(endpoint_url.to_owned())))
+    let sessions = Sessions {
+        assume: assuming(&config, role, Some(endpoint_url)).await,
+        key: key.clone(),
+    };
+    let sessions = Renewed::new(sessions, SESSION_FRESH_FOR, SESSIONS_APART);
+    let config = config
+        .into_builder()
+        .http_client(Watching::over(http, sessions.clone()))
+        .credentials_provider(SharedCredentialsProvider::new(sessions.clone()))
+        .build();
+    Ok(Store::unmet(config, endpoint).with_renewed([key, sessions]))
 }
 
 /// `--endpoint-url`, or the variables that name one for S3 alone or for every service. The SDK reads
@@ -161,8 +180,6 @@ pub(crate) async fn load(options: &ConnectOptions) -> Result<SdkConfig, Hopeless
 
 /// Whether there are credentials.
 async fn credentials(config: &SdkConfig) -> Result<(), Hopeless> {
-    use aws_credential_types::provider::ProvideCredentials;
-
     match config.credentials_provider() {
         Some(provider) => provider
             .provide_credentials()
@@ -208,18 +225,27 @@ async fn configured(options: &ConnectOptions) -> Result<SdkConfig, Hopeless> {
 
 /// Works as a role from here on. A store of its own (`endpoint`) has STS where it has S3.
 async fn assume(config: SdkConfig, role: &AssumedRole, endpoint: Option<&str>) -> SdkConfig {
+    let provider = SharedCredentialsProvider::new(assuming(&config, role, endpoint).await);
+    config.into_builder().credentials_provider(provider).build()
+}
+
+/// Assumes a role with the credentials of a configuration.
+async fn assuming(
+    config: &SdkConfig,
+    role: &AssumedRole,
+    endpoint: Option<&str>,
+) -> AssumeRoleProvider {
     let mut asked = config.clone().into_builder();
     if let Some(url) = endpoint {
         asked = asked.endpoint_url(url);
     }
-    let mut provider = aws_config::sts::AssumeRoleProvider::builder(&role.arn)
+    let mut provider = AssumeRoleProvider::builder(&role.arn)
         .session_name(&role.session)
         .configure(&asked.build());
     if let Some(external_id) = &role.external_id {
         provider = provider.external_id(external_id);
     }
-    let provider = SharedCredentialsProvider::new(provider.build().await);
-    config.into_builder().credentials_provider(provider).build()
+    provider.build().await
 }
 
 fn timeouts() -> TimeoutConfig {
@@ -342,6 +368,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
+    use aws_credential_types::Credentials;
     use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpSocket, TcpStream};

@@ -17,7 +17,7 @@ use http_body_util::Limited;
 use policy::bucket::Enforcement;
 
 /// No document that is asked for comes near this: ten thousand buckets in one listing are 2 MB.
-const LARGEST_ANSWER: usize = 16 << 20;
+pub(crate) const LARGEST_ANSWER: usize = 16 << 20;
 
 /// What an answer must begin with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

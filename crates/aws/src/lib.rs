@@ -13,6 +13,7 @@ mod admin_ops;
 pub mod connect;
 mod dialect;
 mod failure;
+mod renewal;
 pub mod services;
 mod shape;
 mod signed;
@@ -24,5 +25,6 @@ pub use aws_credential_types::Credentials;
 pub use connect::{
     AssumedRole, ConnectOptions, connect, connect_with_key, prepare, prepare_with_key,
 };
+pub use renewal::KeptKey;
 pub use services::{Queue, ServiceEndpoints, Services};
 pub use store::Store;

@@ -11,7 +11,7 @@ use aws_config::{Region, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::http::{Headers, Response};
-use guard::error::CallError;
+use guard::error::{CallError, Hopeless};
 use guard::operation::Operation;
 use guard::ports::BucketAddress;
 
@@ -19,6 +19,7 @@ use crate::admin_ops;
 use crate::connect::{Identity, is_account};
 use crate::dialect::{Document, Expect};
 use crate::failure::meaning;
+use crate::renewal::Renewed;
 
 /// Sends a request and checks that the answer is the document that was asked for.
 macro_rules! send {
@@ -52,6 +53,8 @@ pub struct Store {
     control: Mutex<HashMap<String, aws_sdk_s3control::Client>>,
     /// Buckets that turned out to be in another region than was thought.
     moved: Mutex<HashMap<String, String>>,
+    /// The credentials that are renewed while they are used.
+    renewed: Vec<Renewed>,
     /// Whether the listing was of one Ceph user's buckets only.
     one_user_only: std::sync::atomic::AtomicBool,
 }
@@ -72,8 +75,19 @@ impl Store {
             clients: Mutex::default(),
             control: Mutex::default(),
             moved: Mutex::default(),
+            renewed: Vec::new(),
             one_user_only: std::sync::atomic::AtomicBool::new(false),
         }
+    }
+
+    pub(crate) fn with_renewed(mut self, renewed: impl IntoIterator<Item = Renewed>) -> Store {
+        self.renewed.extend(renewed);
+        self
+    }
+
+    /// Why the credentials that are in use cannot be renewed, if that is so. They may still do.
+    pub fn renewal_trouble(&self) -> Option<String> {
+        self.renewed.iter().find_map(Renewed::trouble)
     }
 
     /// What is known of the store: what it answered, or before [`Store::meet`] what its region and
@@ -110,6 +124,23 @@ impl Store {
     /// Where calls go, for messages.
     fn place(&self) -> &str {
         self.endpoint.as_deref().unwrap_or("AWS")
+    }
+
+    /// What a failed call means, and what stands in the way of better credentials.
+    fn meaning<E>(&self, operation: Operation, error: &SdkError<E, Response>) -> CallError
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        match meaning(operation, self.place(), error) {
+            CallError::Hopeless(Hopeless::WrongCredentials { detail }) => {
+                let detail = match self.renewal_trouble() {
+                    Some(why) => format!("{detail}; {why}"),
+                    None => detail,
+                };
+                Hopeless::WrongCredentials { detail }.into()
+            }
+            means => means,
+        }
     }
 
     /// The client of a region; at a custom endpoint there is one for all.
@@ -167,7 +198,7 @@ impl Store {
             .get_caller_identity()
             .send()
             .await
-            .map_err(|error| meaning(Operation::GetCallerIdentity, self.place(), &error))?;
+            .map_err(|error| self.meaning(Operation::GetCallerIdentity, &error))?;
         Ok(answer.account.filter(|account| is_account(account)))
     }
 
@@ -183,7 +214,7 @@ impl Store {
             .await;
         match answer {
             Ok(_) => {}
-            Err(error) => match meaning(Operation::ListBuckets, self.place(), &error) {
+            Err(error) => match self.meaning(Operation::ListBuckets, &error) {
                 // Who may not list may still look at single buckets; the headers tell enough.
                 CallError::AccessDenied { .. } => {}
                 error => return Err(error),
@@ -214,7 +245,7 @@ impl Store {
         match answer {
             Ok(output) => Ok(Some(output)),
             Err(error) if error.code().is_some_and(|code| absent.contains(&code)) => Ok(None),
-            Err(error) => Err(meaning(operation, self.place(), &error)),
+            Err(error) => Err(self.meaning(operation, &error)),
         }
     }
 

@@ -29,6 +29,8 @@ use support::{
 
 const READ: &str = "s3-bucket-public-read-prohibited";
 const KEY: (&str, &str) = ("AKIDFAULTSFAULTSFAUL", "a-secret-of-the-test-and-no-other");
+/// The one that comes after it.
+const RENEWED: (&str, &str) = ("AKIDRENEWEDRENEWEDRE", "another-secret-of-the-test");
 const API_KEY: &str = "an-api-key-of-the-test-and-nothing-else-5678";
 const RECIPIENTS: [&str; 2] = ["owner@example.com", "security@example.com"];
 
@@ -87,12 +89,14 @@ struct World {
     store: String,
     intake: u16,
     private: String,
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl World {
     async fn new(undecided_after: &str) -> World {
-        let account = Account::new(ACCOUNT, "0a".repeat(32)).with_root(KEY.0, KEY.1);
+        let account = Account::new(ACCOUNT, "0a".repeat(32))
+            .with_root(KEY.0, KEY.1)
+            .with_user("renewed", RENEWED.0, RENEWED.1);
         let sandbox = Sandbox::start(Config {
             new_buckets: NewBuckets::AclsInForce,
             ..Config::new(vec![account])
@@ -169,7 +173,7 @@ format = "json"
             store: folder.path().join("guard.db").display().to_string(),
             intake,
             private: format!("http://127.0.0.1:{private}"),
-            _folder: folder,
+            folder,
         }
     }
 
@@ -571,4 +575,95 @@ troubles! {
         lasting: true,
         ..Trouble::of(Fault::access_denied(), "denied")
     };
+}
+
+impl World {
+    /// Puts something where the guard keeps its key.
+    fn keep(&self, file: &str, text: &str) {
+        std::fs::write(self.folder.path().join(file), text).unwrap();
+    }
+
+    /// The store does not know the first key any more.
+    fn forget_the_key(&self) {
+        let by_it = |request: &Request| {
+            let signed = request.header("authorization");
+            signed.is_some_and(|signed| signed.contains(KEY.0))
+        };
+        let unknown = Answer::s3_error(
+            StatusCode::FORBIDDEN,
+            "InvalidAccessKeyId",
+            "there is no such key",
+        );
+        self.proxy.on(by_it).always(Fault::Answer(unknown));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs aiosmtpd: run cargo xtask test"]
+async fn a_key_that_is_renewed() {
+    let world = World::new("1m").await;
+    let serve = world.setup.serve();
+    serve.wait_for_log(&["\"looked\"", LOOKED_AT], 1);
+    world.forget_the_key();
+    world.open(LOOKED_AT).await;
+    world.tell(LOOKED_AT).await;
+    let unknown = ["the look is repeated", LOOKED_AT, "InvalidAccessKeyId"];
+    serve.wait_for_log(&unknown, 1);
+    assert_eq!(world.stranger(LOOKED_AT), 200);
+    // One file is written before the other, and both are read in between.
+    world.keep("key-id", RENEWED.0);
+    let halfway = ["the look is repeated", LOOKED_AT, "SignatureDoesNotMatch"];
+    serve.wait_for_log(&halfway, 1);
+    world.keep("secret", RENEWED.1);
+    world.told(LOOKED_AT, 1).await;
+    // Whatever is changed from now on is closed.
+    world.open(WRITTEN).await;
+    world.tell(WRITTEN).await;
+    world.told(WRITTEN, 1).await;
+    let (status, log) = serve.stop();
+    assert!(status.success(), "{log}");
+    assert!(
+        !log.contains(KEY.1) && !log.contains(RENEWED.1),
+        "no secret in the log"
+    );
+    world.is_settled(LOOKED_AT, &[CLOSED]).await;
+    world.is_settled(WRITTEN, &[CLOSED]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs aiosmtpd: run cargo xtask test"]
+async fn a_key_that_cannot_be_read_any_more() {
+    let world = World::new("1m").await;
+    let serve = world.setup.serve();
+    serve.wait_for_log(&["\"looked\"", LOOKED_AT], 1);
+    // It is wanted again because the store refuses it once; it is good still.
+    std::fs::remove_file(world.folder.path().join("secret")).unwrap();
+    world
+        .proxy
+        .on(of(LOOKED_AT, "GET"))
+        .once(Fault::expired_token());
+    world.open(LOOKED_AT).await;
+    world.tell(LOOKED_AT).await;
+    serve.wait_for_log(&["cannot be renewed", "no such file", "stay in use"], 1);
+    world.told(LOOKED_AT, 1).await;
+    // Those who ask how the watch goes are told.
+    let seen = serve.count_log(&["\"swept\""]);
+    serve.wait_for_log(&["\"swept\""], seen + 1);
+    let status = world.setup.json(&["status"]);
+    let gaps = status["coverage"][0]["gaps"].to_string();
+    assert!(gaps.contains("cannot be renewed"), "{status}");
+    assert!(gaps.contains("no such file"), "{status}");
+    // And once it is there again, that it is over.
+    world.keep("secret", KEY.1);
+    world.proxy.on(is_listing).once(Fault::expired_token());
+    serve.wait_for_log(&["can be renewed again"], 1);
+    let seen = serve.count_log(&["\"swept\""]);
+    serve.wait_for_log(&["\"swept\""], seen + 1);
+    let status = world.setup.json(&["status"]);
+    let gaps = status["coverage"][0]["gaps"].to_string();
+    assert!(!gaps.contains("cannot be renewed"), "{status}");
+    let (status, log) = serve.stop();
+    assert!(status.success(), "{log}");
+    assert!(!log.contains(KEY.1), "no secret in the log");
+    world.is_settled(LOOKED_AT, &[CLOSED]).await;
 }

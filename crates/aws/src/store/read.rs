@@ -9,7 +9,6 @@ use policy::bucket::{Acl, Enforcement, ObjectOwnership, PublicAccessBlock};
 use super::{Store, answered, understood};
 use crate::admin_ops;
 use crate::dialect::{Document, Expect, Found, look_at};
-use crate::failure::meaning;
 use crate::shape;
 
 const NO_BLOCK: &[&str] = &["NoSuchPublicAccessBlockConfiguration"];
@@ -45,7 +44,7 @@ impl ReadBuckets for Store {
         }
         let answer = send!(request, Document::Xml("ListAllMyBucketsResult"))
             .await
-            .map_err(|error| meaning(Operation::ListBuckets, self.place(), &error))?;
+            .map_err(|error| self.meaning(Operation::ListBuckets, &error))?;
         let entries = answer
             .buckets
             .unwrap_or_default()
@@ -107,7 +106,7 @@ impl ReadBuckets for Store {
                 .as_ref()
                 .map(shape::control_block)),
             Err(error) if error.code().is_some_and(|code| NO_BLOCK.contains(&code)) => Ok(None),
-            Err(error) => Err(meaning(operation, self.place(), &error)),
+            Err(error) => Err(self.meaning(operation, &error)),
         }
     }
 
@@ -217,7 +216,7 @@ impl ReadBuckets for Store {
             .set_next_token(token)
             .send()
             .await
-            .map_err(|error| meaning(operation, self.place(), &error))?;
+            .map_err(|error| self.meaning(operation, &error))?;
         let entries = answer
             .access_point_list
             .unwrap_or_default()
@@ -252,7 +251,7 @@ impl ReadBuckets for Store {
         match answer {
             Ok(answer) => Ok(answer.policy.filter(|text| !text.trim().is_empty())),
             Err(error) if error.code() == Some("NoSuchAccessPointPolicy") => Ok(None),
-            Err(error) => Err(meaning(operation, self.place(), &error)),
+            Err(error) => Err(self.meaning(operation, &error)),
         }
     }
 
@@ -270,7 +269,7 @@ impl ReadBuckets for Store {
             .name(&point.name)
             .send()
             .await
-            .map_err(|error| meaning(operation, self.place(), &error))?;
+            .map_err(|error| self.meaning(operation, &error))?;
         Ok(answer
             .public_access_block_configuration
             .as_ref()

@@ -32,7 +32,8 @@ pub(crate) struct Account {
     /// The endpoint of an S3-compatible store. [default: AWS's]
     #[serde(default)]
     pub(crate) endpoint_url: Option<String>,
-    /// An access key's id, instead of a profile.
+    /// An access key's id, instead of a profile. What files hold of the key is read again every half
+    /// minute, and when the store refuses it.
     #[serde(default)]
     pub(crate) access_key_id: Option<Text>,
     /// Where its secret is.

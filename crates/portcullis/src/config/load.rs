@@ -169,31 +169,40 @@ fn bounded(path: &Path, largest: u64) -> Result<Vec<u8>, String> {
 impl Loaded {
     /// Reads a secret.
     pub(crate) fn secret(&self, reference: &SecretRef) -> Result<String, String> {
-        let folder = self.path.parent().unwrap_or(Path::new(""));
-        match reference.under(folder) {
-            SecretRef::Env(name) => match env::var(&name) {
-                Ok(value) if !value.is_empty() => Ok(value),
-                _ => Err(format!(
-                    "the environment variable {name} is not set, or is empty"
-                )),
-            },
-            SecretRef::File(path) => {
-                let wrong = |why| format!("the secret in {}: {why}", path.display());
-                let bytes = bounded(&path, LARGEST_SECRET).map_err(wrong)?;
-                let text = String::from_utf8(bytes).map_err(|_| wrong("is not text".to_owned()))?;
-                let text = text.trim_end_matches(['\n', '\r']);
-                if text.is_empty() {
-                    return Err(wrong("is empty".to_owned()));
-                }
-                Ok(text.to_owned())
-            }
-        }
+        secret_under(self.folder(), reference)
+    }
+
+    /// What paths in the file are relative to.
+    pub(crate) fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
     }
 
     /// Says what is risky, on standard error.
     pub(crate) fn warn(&self) {
         for warning in &self.warnings {
             eprintln!("{}", warning.render(&self.path.display().to_string()));
+        }
+    }
+}
+
+/// Reads a secret of a configuration file in this folder.
+pub(crate) fn secret_under(folder: &Path, reference: &SecretRef) -> Result<String, String> {
+    match reference.under(folder) {
+        SecretRef::Env(name) => match env::var(&name) {
+            Ok(value) if !value.is_empty() => Ok(value),
+            _ => Err(format!(
+                "the environment variable {name} is not set, or is empty"
+            )),
+        },
+        SecretRef::File(path) => {
+            let wrong = |why| format!("the secret in {}: {why}", path.display());
+            let bytes = bounded(&path, LARGEST_SECRET).map_err(wrong)?;
+            let text = String::from_utf8(bytes).map_err(|_| wrong("is not text".to_owned()))?;
+            let text = text.trim_end_matches(['\n', '\r']);
+            if text.is_empty() {
+                return Err(wrong("is empty".to_owned()));
+            }
+            Ok(text.to_owned())
         }
     }
 }

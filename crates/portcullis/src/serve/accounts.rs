@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws::{
-    AssumedRole, ConnectOptions, Credentials, ServiceEndpoints, Services, Store, prepare,
+    AssumedRole, ConnectOptions, Credentials, KeptKey, ServiceEndpoints, Services, Store, prepare,
     prepare_with_key,
 };
 use futures::future::join_all;
@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 use super::clock::SystemClock;
 use super::two_roles::TwoRoles;
 use crate::config::Account;
-use crate::config::load::Loaded;
+use crate::config::load::{Loaded, secret_under};
 use crate::config::settings::text;
 use crate::exit::Failure;
 use crate::live::{failure, random};
@@ -316,18 +316,20 @@ async fn open(loaded: &Loaded, account: &Account, role: Option<&str>) -> Result<
         &account.access_key_id,
         &account.secret_access_key,
     ) {
-        let key = Credentials::new(
-            text(id, &read).map_err(unread)?,
-            read(secret).map_err(unread)?,
-            match &account.session_token {
-                Some(token) => Some(read(token).map_err(unread)?),
-                None => None,
-            },
-            None,
-            SESSION,
-        );
+        let key = {
+            let folder = loaded.folder().to_owned();
+            let (id, secret, token) = (id.clone(), secret.clone(), account.session_token.clone());
+            move || {
+                let read = |reference: &_| secret_under(&folder, reference);
+                let token = token.as_ref().map(read).transpose()?;
+                let (id, secret) = (text(&id, &read)?, read(&secret)?);
+                Ok(Credentials::new(id, secret, token, None, SESSION))
+            }
+        };
+        // Later it is read again, and what cannot be read then leaves the key before in use.
+        key().map_err(unread)?;
         let region = account.region.as_deref().unwrap_or("us-east-1");
-        let prepared = prepare_with_key(endpoint, region, key, role.as_ref()).await;
+        let prepared = prepare_with_key(endpoint, region, KeptKey::new(key), role.as_ref()).await;
         return prepared.map_err(failure);
     }
     let options = ConnectOptions {

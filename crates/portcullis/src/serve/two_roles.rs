@@ -37,7 +37,16 @@ impl ReadBuckets for TwoRoles {
     }
 
     fn listing_gap(&self) -> Option<String> {
-        self.reader.listing_gap()
+        // What cannot be renewed ends some day, and the watch with it.
+        let ends = [Some(&self.reader), self.writer.as_ref()]
+            .into_iter()
+            .flatten()
+            .find_map(aws::Store::renewal_trouble)
+            .map(|why| format!("the credentials in use cannot be renewed: {why}"));
+        match (self.reader.listing_gap(), ends) {
+            (Some(gap), Some(ends)) => Some(format!("{gap}; {ends}")),
+            (gap, ends) => gap.or(ends),
+        }
     }
 
     async fn location(&self, bucket: &BucketAddress) -> Result<Option<String>, CallError> {

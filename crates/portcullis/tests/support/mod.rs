@@ -223,6 +223,15 @@ impl Serve {
         );
     }
 
+    /// How many lines of the log hold all of these, so far.
+    pub fn count_log(&self, parts: &[&str]) -> usize {
+        let lines = self.log.0.lock().unwrap();
+        lines
+            .iter()
+            .filter(|line| parts.iter().all(|part| line.contains(part)))
+            .count()
+    }
+
     /// How much memory it has, and had at most.
     pub fn memory(&self) -> Memory {
         let id = self.child.as_ref().unwrap().id();
