@@ -11,18 +11,16 @@
 //! | 200 | it is stored. Also: it came from the right sender and cannot be understood. It is counted and kept as rejected; a 4xx would lose it as well, and a 5xx would bring the same text 185 times |
 //! | 401 | no key, or not one of ours |
 //! | 413 | larger than any event |
-//! | 503 | the store is away or slow: come again |
+//! | 503 | the store is away or slow, or the text came too slowly: come again |
 //! | 500 | the store refuses it: come again, somebody has to repair it |
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use compliance::event::LARGEST_MESSAGE;
 use guard::intake::{Arrival, EventSink, SinkError};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -30,6 +28,7 @@ use subtle::{Choice, ConstantTimeEq};
 use thiserror::Error;
 
 use crate::Now;
+use crate::places::Places;
 use crate::server::unavailable;
 use crate::sources::SourceWatch;
 
@@ -167,35 +166,24 @@ fn known<'k>(keys: &'k [ApiKey], header: &HeaderName, headers: &HeaderMap) -> Op
 }
 
 pub(crate) async fn take<S: EventSink>(
-    State(route): State<Arc<EventsRoute<S>>>,
+    State((route, places)): State<(Arc<EventsRoute<S>>, Places)>,
     request: Request,
 ) -> Response {
     let Some(key) = known(&route.keys, &route.header, request.headers()) else {
         route.watch.rejected("unauthorized", 1);
         return (StatusCode::UNAUTHORIZED, "this needs one of the API keys\n").into_response();
     };
-    let text = match text(request.into_body()).await {
-        Ok(text) => text,
-        Err(answer) => {
-            route.watch.rejected("too-large", 1);
-            return answer;
+    let whole = match places.whole(request.into_body()).await {
+        Ok(whole) => whole,
+        Err(why) => {
+            route.watch.rejected(why.reason(), 1);
+            return why.answer();
         }
     };
-    tracing::debug!(key, bytes = text.len(), "an event came");
+    let _place = places.take().await;
+    tracing::debug!(key, bytes = whole.text.len(), "an event came");
     route.watch.heard((route.now)());
-    store(&*route.sink, &route.watch, &text, route.within).await
-}
-
-/// The body, if it is not larger than any event.
-pub(crate) async fn text(body: Body) -> Result<String, Response> {
-    match to_bytes(body, LARGEST_MESSAGE).await {
-        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-        // Larger, or cut off; who cut it off reads no answer.
-        Err(_) => {
-            let answer = (StatusCode::PAYLOAD_TOO_LARGE, "larger than any event\n");
-            Err(answer.into_response())
-        }
-    }
+    store(&*route.sink, &route.watch, &whole.text, route.within).await
 }
 
 /// Stores a text, and answers when that is done.

@@ -15,6 +15,7 @@ pub mod health;
 pub mod links;
 pub mod metrics;
 pub mod ops_log;
+mod places;
 pub mod queue;
 pub mod routes;
 pub mod server;

@@ -1,6 +1,7 @@
 //! Which address leads where.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
@@ -13,6 +14,7 @@ use crate::fetch::Fetch;
 use crate::health::{self, Health, HealthRoute};
 use crate::links::{self, LinksRoute, SubscriptionDesk};
 use crate::metrics::Metrics;
+use crate::places::{Bounds, Places};
 use crate::sns::{self, SnsRoute};
 
 /// The routes that others reach: those that are configured, and no more.
@@ -20,6 +22,7 @@ use crate::sns::{self, SnsRoute};
 pub struct PublicRoutes {
     router: Router,
     metrics: Metrics,
+    bounds: Bounds,
 }
 
 impl PublicRoutes {
@@ -28,7 +31,19 @@ impl PublicRoutes {
         PublicRoutes {
             router: Router::new(),
             metrics,
+            bounds: Bounds::default(),
         }
+    }
+
+    /// Of each route that follows, so many requests are worked at at once (32 if nothing is said), and a body
+    /// is whole within this (five seconds).
+    #[must_use]
+    pub fn bounded(mut self, requests: usize, body_within: Duration) -> PublicRoutes {
+        self.bounds = Bounds {
+            requests,
+            body_within,
+        };
+        self
     }
 
     /// `POST /events`. From now on its source counts as heard: that nobody sends anything is no failure.
@@ -37,7 +52,7 @@ impl PublicRoutes {
         route.watch.heard((route.now)());
         let router = Router::new()
             .route("/events", post(events::take::<S>))
-            .with_state(Arc::new(route));
+            .with_state((Arc::new(route), Places::new(self.bounds)));
         self.with("events", router)
     }
 
@@ -47,7 +62,7 @@ impl PublicRoutes {
         route.watch.heard((route.now)());
         let router = Router::new()
             .route("/sns", post(sns::take::<S, F>))
-            .with_state(Arc::new(route));
+            .with_state((Arc::new(route), Places::new(self.bounds)));
         self.with("sns", router)
     }
 
@@ -60,6 +75,7 @@ impl PublicRoutes {
             .route("/links/unsubscribe", follow())
             .route("/links/acknowledge", follow())
             .with_state(Arc::new(route));
+        let router = placed(router, self.bounds);
         self.with("links", router)
     }
 
@@ -76,7 +92,7 @@ impl PublicRoutes {
         let counted = counted(router, name, &self.metrics);
         PublicRoutes {
             router: self.router.merge(counted),
-            metrics: self.metrics,
+            ..self
         }
     }
 }
@@ -92,7 +108,19 @@ pub fn private_routes<H: Health>(health: Arc<H>, metrics: &Metrics) -> Router {
         .route("/readyz", get(health::ready::<H>))
         .route("/metrics", get(health::measured::<H>))
         .with_state(Arc::new(state));
-    counted(router, "health", metrics)
+    counted(placed(router, Bounds::default()), "health", metrics)
+}
+
+/// A route that looks at the head of a request only.
+fn placed(router: Router, bounds: Bounds) -> Router {
+    let places = Places::new(bounds);
+    router.route_layer(from_fn(move |request: Request, next: Next| {
+        let places = places.clone();
+        async move {
+            let _place = places.take().await;
+            next.run(request).await
+        }
+    }))
 }
 
 fn counted(router: Router, name: &'static str, metrics: &Metrics) -> Router {

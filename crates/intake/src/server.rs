@@ -41,8 +41,6 @@ pub struct ServerSettings {
     pub request_timeout: Duration,
     /// How many connections there may be at once; more wait to be taken up.
     pub connections: usize,
-    /// How many requests may be worked at at once; more wait, within their time.
-    pub requests: usize,
     /// How long what is being answered may take when the server is told to stop.
     pub stop_timeout: Duration,
 }
@@ -57,7 +55,6 @@ impl ServerSettings {
             head_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(15),
             connections: 512,
-            requests: 32,
             stop_timeout: Duration::from_secs(10),
         }
     }
@@ -254,31 +251,23 @@ impl Connection {
     }
 }
 
-/// The routes with a time for each request, a bound on how many are worked at, and the headers that every
-/// answer has.
+/// The routes with a time for each request, and the headers that every answer has. How many are worked at at
+/// once is each route's own.
 fn bounded(routes: Router, settings: &ServerSettings) -> Router {
     let timeout = settings.request_timeout;
-    let places = Arc::new(Semaphore::new(settings.requests.max(1)));
-    routes.layer(from_fn(move |request: Request, next: Next| {
-        let places = Arc::clone(&places);
-        async move {
-            let answer = tokio::time::timeout(timeout, async {
-                // The semaphore is never closed; if it were, there would be no bound but an answer.
-                let _place = places.acquire().await;
-                next.run(request).await
-            });
-            let mut answer = answer.await.unwrap_or_else(|_| unavailable("busy"));
-            let headers = answer.headers_mut();
-            for (name, value) in [
-                ("cache-control", "no-store"),
-                ("x-content-type-options", "nosniff"),
-            ] {
-                headers
-                    .entry(name)
-                    .or_insert(axum::http::HeaderValue::from_static(value));
-            }
-            answer
+    routes.layer(from_fn(move |request: Request, next: Next| async move {
+        let answer = tokio::time::timeout(timeout, next.run(request));
+        let mut answer = answer.await.unwrap_or_else(|_| unavailable("busy"));
+        let headers = answer.headers_mut();
+        for (name, value) in [
+            ("cache-control", "no-store"),
+            ("x-content-type-options", "nosniff"),
+        ] {
+            headers
+                .entry(name)
+                .or_insert(axum::http::HeaderValue::from_static(value));
         }
+        answer
     }))
 }
 

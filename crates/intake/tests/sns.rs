@@ -6,6 +6,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -23,6 +24,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor};
 use serde_json::{Value, json};
 use support::http::{Answer, Served, serve};
 use support::{Bench, away};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 const TOPIC: &str = "arn:aws:sns:eu-central-1:111122223333:events";
 const HOST: &str = "https://sns.eu-central-1.amazonaws.com";
@@ -32,6 +35,9 @@ const OTHER_KEY: &str = include_str!("data/test-only-rsa-other.pem");
 fn certificate_address(name: &str) -> String {
     format!("{HOST}/SimpleNotificationService-{name}.pem")
 }
+
+/// The certificate for which nobody answers.
+const SILENT: &str = "dead";
 
 /// An authority of the test's own, and the certificates that it signs.
 struct Ca {
@@ -84,6 +90,9 @@ struct Web {
 impl Fetch for Web {
     async fn get(&self, address: &str, largest: usize) -> Result<Vec<u8>, String> {
         self.fetched.lock().unwrap().push(address.to_owned());
+        if address == certificate_address(SILENT) {
+            std::future::pending::<()>().await;
+        }
         let pages = self.pages.lock().unwrap();
         let page = pages.get(address).ok_or("the answer was 404")?;
         assert!(page.len() <= largest);
@@ -525,7 +534,8 @@ async fn nobody_can_have_certificates_fetched_without_end() {
         message["SigningCertURL"] = certificate_address(&format!("{at:04x}")).into();
         assert_eq!(intake.post(&signed(message)).await.status, 503);
     }
-    assert_eq!(intake.fetched().len(), 20);
+    // The one that was there, and so many that were not.
+    assert_eq!(intake.fetched().len(), 1 + 20);
     assert_eq!(intake.counts("no-certificate"), 100);
     // What is known goes through all the same; and later, what is not.
     assert_eq!(intake.post(&signed(notification())).await.status, 200);
@@ -541,11 +551,56 @@ async fn nobody_can_have_certificates_fetched_without_end() {
     let mut message = notification();
     message["SigningCertURL"] = address.into();
     assert_eq!(intake.post(&signed(message)).await.status, 200);
-    // A day later the first one is looked at again.
+    // A day later the first one is looked at again, whatever others have asked for meanwhile.
     intake.bench.clock.advance(SignedDuration::from_hours(24));
     let mut message = notification();
     message["Timestamp"] = intake.bench.clock.now().to_string().into();
+    for at in 0..100 {
+        let mut message = message.clone();
+        message["SigningCertURL"] = certificate_address(&format!("{at:04x}")).into();
+        assert_eq!(intake.post(&signed(message)).await.status, 503);
+    }
+    assert_eq!(intake.fetched().len(), 1 + 20 + 1 + 20);
+    // It is away for a moment, and not asked for more often than it could be back.
+    let pages = || intake.web.pages.lock().unwrap();
+    let pem = pages().remove(&certificate_address("0a1b")).unwrap();
+    for _ in 0..10 {
+        let answer = intake.post(&signed(message.clone())).await;
+        assert_eq!(answer.status, 503);
+    }
+    assert_eq!(intake.fetched().len(), 1 + 20 + 1 + 20 + 1);
+    pages().insert(certificate_address("0a1b"), pem);
+    intake.bench.clock.advance(SignedDuration::from_secs(5));
     assert_eq!(intake.post(&signed(message)).await.status, 200);
-    assert_eq!(intake.fetched().len(), 22);
+    assert_eq!(intake.fetched().len(), 1 + 20 + 1 + 20 + 1 + 1);
+    intake.served.end().await;
+}
+
+#[tokio::test]
+async fn a_certificate_that_does_not_come_takes_no_place_from_others() {
+    let ca = Ca::new("authority");
+    let intake = intake(&ca.sign(KEY, |_| {}), Authority::Host).await;
+    assert_eq!(intake.post(&signed(notification())).await.status, 200);
+    let mut message = notification();
+    message["SigningCertURL"] = certificate_address(SILENT).into();
+    let body = signed(message).to_string();
+    let mut waiting = Vec::new();
+    // More than there are places.
+    for _ in 0..40 {
+        let mut stream = TcpStream::connect(intake.served.address).await.unwrap();
+        let head = "POST /sns HTTP/1.1\r\nHost: a\r\nContent-Length";
+        let request = format!("{head}: {}\r\n\r\n{body}", body.len());
+        stream.write_all(request.as_bytes()).await.unwrap();
+        waiting.push(stream);
+    }
+    let asked = async {
+        while !intake.fetched().contains(&certificate_address(SILENT)) {
+            tokio::task::yield_now().await;
+        }
+        intake.post(&signed(notification())).await
+    };
+    let answer = tokio::time::timeout(Duration::from_secs(60), asked).await;
+    assert_eq!(answer.unwrap().status, 200);
+    drop(waiting);
     intake.served.end().await;
 }

@@ -58,15 +58,19 @@ pub struct Certificates<F> {
     fetch: Arc<F>,
     authority: Authority,
     kept: Mutex<Kept>,
-    /// Held by the one who fetches; messages whose certificate is there do not wait for it.
+    /// Held by the one who fetches what was never there; messages whose certificate is there do not wait for
+    /// it.
     fetching: tokio::sync::Mutex<()>,
+    /// Held by the one who fetches again.
+    fetching_again: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct Kept {
+    /// Those that were found to be SNS's, by their addresses: fresh ones, and those to be fetched again.
     certificates: BTreeMap<String, Certificate>,
-    /// When certificates were fetched, lately.
-    fetched: VecDeque<Timestamp>,
+    /// When addresses were tried, lately, where no certificate of SNS's was (or is not yet).
+    failed: VecDeque<Timestamp>,
 }
 
 /// What is kept of a certificate.
@@ -77,15 +81,20 @@ struct Certificate {
     not_before: i64,
     not_after: i64,
     fetched_at: Timestamp,
+    /// When it was fetched again, last.
+    tried_again_at: Option<Timestamp>,
 }
 
 /// SNS has one certificate for each region at a time.
 const MOST_KEPT: usize = 64;
 /// After this, one is fetched again: it may have been revoked.
 const KEPT_FOR: SignedDuration = SignedDuration::from_hours(24);
-/// Whoever knows the name of a topic can have certificates asked for. So many, in this span.
-const MOST_FETCHED: usize = 20;
-const FETCHED_WITHIN: SignedDuration = SignedDuration::from_mins(10);
+/// Whoever knows the name of a topic can have certificates asked for that are not there. So many, in this
+/// span. Those that were there before are not among them.
+const MOST_FAILED: usize = 20;
+const FAILED_WITHIN: SignedDuration = SignedDuration::from_mins(10);
+/// How often one that was there before is asked for again, at most.
+const AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(5);
 /// A certificate and those above it.
 const LARGEST: usize = 64 * 1024;
 
@@ -96,16 +105,25 @@ impl Kept {
         (age < KEPT_FOR).then(|| certificate.clone())
     }
 
-    /// Whether one more may be fetched; if so, it counts.
-    fn may_fetch(&mut self, now: Timestamp) -> bool {
-        while let Some(at) = self.fetched.front()
-            && now.duration_since(*at) >= FETCHED_WITHIN
+    /// Whether one more may be tried that was never there.
+    fn may_try(&mut self, now: Timestamp) -> bool {
+        while let Some(at) = self.failed.front()
+            && now.duration_since(*at) >= FAILED_WITHIN
         {
-            self.fetched.pop_front();
+            self.failed.pop_front();
         }
-        let may = self.fetched.len() < MOST_FETCHED;
+        self.failed.len() < MOST_FAILED
+    }
+
+    /// Whether one that was there before may be tried again; if so, that is remembered.
+    fn may_try_again(&mut self, name: &str, now: Timestamp) -> bool {
+        let Some(certificate) = self.certificates.get_mut(name) else {
+            return false;
+        };
+        let before = certificate.tried_again_at;
+        let may = before.is_none_or(|before| now.duration_since(before) >= AGAIN_AFTER);
         if may {
-            self.fetched.push_back(now);
+            certificate.tried_again_at = Some(now);
         }
         may
     }
@@ -130,6 +148,7 @@ impl<F: Fetch> Certificates<F> {
             authority,
             kept: Mutex::default(),
             fetching: tokio::sync::Mutex::default(),
+            fetching_again: tokio::sync::Mutex::default(),
         }
     }
 
@@ -154,27 +173,55 @@ impl<F: Fetch> Certificates<F> {
             .map_err(|_| CertificateError::Signature)
     }
 
-    /// The certificate at an address; one at a time is fetched.
+    /// The certificate at an address; one at a time is fetched, and one at a time is fetched again.
     async fn certificate(
         &self,
         address: &Uri,
         now: Timestamp,
     ) -> Result<Certificate, CertificateError> {
         let name = address.to_string();
-        if let Some(certificate) = self.kept().fresh(&name, now) {
-            return Ok(certificate);
-        }
-        let _fetching = self.fetching.lock().await;
-        if let Some(certificate) = self.kept().fresh(&name, now) {
-            return Ok(certificate);
-        }
-        if !self.kept().may_fetch(now) {
-            return Err(CertificateError::TooOften);
+        let known = {
+            let mut kept = self.kept();
+            if let Some(certificate) = kept.fresh(&name, now) {
+                return Ok(certificate);
+            }
+            let known = kept.certificates.contains_key(&name);
+            if !known && !kept.may_try(now) {
+                // Without standing in line with the others.
+                return Err(CertificateError::TooOften);
+            }
+            known
+        };
+        let _fetching = if known {
+            self.fetching_again.lock().await
+        } else {
+            self.fetching.lock().await
+        };
+        {
+            let mut kept = self.kept();
+            if let Some(certificate) = kept.fresh(&name, now) {
+                return Ok(certificate);
+            }
+            if known {
+                if !kept.may_try_again(&name, now) {
+                    return Err(CertificateError::TooOften);
+                }
+            } else if kept.may_try(now) {
+                // It counts until it has succeeded: whoever asked may hang up meanwhile.
+                kept.failed.push_back(now);
+            } else {
+                return Err(CertificateError::TooOften);
+            }
         }
         let pem = self.fetch.get(&name, LARGEST).await;
         let pem = pem.map_err(CertificateError::Fetch)?;
         let certificate = self.read(&pem, address, now)?;
-        self.kept().keep(name, certificate.clone());
+        let mut kept = self.kept();
+        if !known {
+            // One at a time: the last one is this one.
+            kept.failed.pop_back();
+        }
+        kept.keep(name, certificate.clone());
         Ok(certificate)
     }
 
@@ -207,6 +254,7 @@ impl<F: Fetch> Certificates<F> {
             not_before: validity.not_before.timestamp(),
             not_after: validity.not_after.timestamp(),
             fetched_at: now,
+            tried_again_at: None,
         })
     }
 }

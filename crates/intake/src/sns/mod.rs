@@ -28,8 +28,9 @@ pub use certificate::{Authority, CertificateError, Certificates};
 pub use message::{Kind, Message, MessageError};
 
 use crate::Now;
-use crate::events::{store, text};
+use crate::events::store;
 use crate::fetch::Fetch;
+use crate::places::Places;
 use crate::server::unavailable;
 use crate::sources::SourceWatch;
 
@@ -109,17 +110,18 @@ impl Refusal {
 }
 
 pub(crate) async fn take<S: EventSink, F: Fetch>(
-    State(route): State<Arc<SnsRoute<S, F>>>,
+    State((route, places)): State<(Arc<SnsRoute<S, F>>, Places)>,
     request: Request,
 ) -> Response {
-    let text = match text(request.into_body()).await {
-        Ok(text) => text,
-        Err(answer) => {
-            route.watch.rejected("too-large", 1);
-            return answer;
+    // Nobody has proved anything yet.
+    let whole = match places.whole(request.into_body()).await {
+        Ok(whole) => whole,
+        Err(why) => {
+            route.watch.rejected(why.reason(), 1);
+            return why.answer();
         }
     };
-    let message = match route.believed(&text).await {
+    let message = match route.believed(&whole.text).await {
         Ok(message) => message,
         Err(refusal) => {
             route.watch.rejected(refusal.reason(), 1);
@@ -131,6 +133,8 @@ pub(crate) async fn take<S: EventSink, F: Fetch>(
             return refusal.answer();
         }
     };
+    // Not before: a certificate that is long in coming takes no place from those who need none.
+    let _place = places.take().await;
     let now = (route.now)();
     match message.kind() {
         Kind::Notification => {

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use guard::clock::ManualClock;
@@ -25,6 +26,18 @@ pub(crate) struct Sink {
     pub(crate) failures: Mutex<VecDeque<SinkError>>,
     /// Lets through as many calls as it has permits.
     pub(crate) gate: Semaphore,
+    /// How many calls are under way, and how many were at most.
+    running: AtomicUsize,
+    most: AtomicUsize,
+}
+
+/// A call that is under way, as long as it is not dropped.
+struct Running<'a>(&'a AtomicUsize);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Default for Sink {
@@ -34,6 +47,8 @@ impl Default for Sink {
             gaps: Mutex::default(),
             failures: Mutex::default(),
             gate: Semaphore::new(Semaphore::MAX_PERMITS / 2),
+            running: AtomicUsize::new(0),
+            most: AtomicUsize::new(0),
         }
     }
 }
@@ -41,6 +56,11 @@ impl Default for Sink {
 impl Sink {
     pub(crate) fn log(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()
+    }
+
+    /// How many calls were under way at once, at most.
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.most.load(Ordering::SeqCst)
     }
 
     pub(crate) fn fail(&self, errors: impl IntoIterator<Item = SinkError>) {
@@ -69,6 +89,9 @@ pub(crate) fn broken() -> SinkError {
 
 impl EventSink for Sink {
     async fn arrive(&self, text: &str, _: &EventSource) -> Result<Arrival, SinkError> {
+        let now = self.running.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        let _running = Running(&self.running);
         self.gate.acquire().await.unwrap().forget();
         self.failure()?;
         self.log.lock().unwrap().push(text.to_owned());
