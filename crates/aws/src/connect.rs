@@ -23,7 +23,8 @@ use crate::renewal::{
 };
 use crate::store::Store;
 
-/// How long another store is waited for when it is asked whose the credentials are; it need not know.
+/// How long STS is waited for when it is asked whose the credentials are. Another store need not know, and
+/// AWS's can be silent where S3 is not.
 const STS_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the user said about where to look.
@@ -344,17 +345,44 @@ impl Store {
                 identity.account = caller.ok().and_then(Result::ok).flatten();
             }
         } else {
-            let caller = pace
-                .call(Operation::GetCallerIdentity, || self.caller())
-                .await;
-            identity.account = match caller {
+            identity.account = match self.told_by_sts(pace).await {
                 Ok(account) => account,
                 Err(error @ CallError::Hopeless(_)) => return Err(error),
-                // STS can be out of reach where S3 is not. What needs the account's number says so.
+                // Out of reach where S3 is not? Whose the account is can be asked later.
+                Err(error) if error.is_passing() => {
+                    pace.call(Operation::ListBuckets, || self.first_headers())
+                        .await?;
+                    None
+                }
+                // It does not tell. What needs the account's number says so.
                 Err(_) => None,
             };
         }
         Ok(identity)
+    }
+
+    async fn told_by_sts(&self, pace: &Pace) -> Result<Option<String>, CallError> {
+        let operation = Operation::GetCallerIdentity;
+        let asked = pace.call(operation, || self.caller());
+        let told = tokio::time::timeout(STS_PATIENCE, asked).await;
+        told.unwrap_or_else(|_| {
+            Err(CallError::Passing {
+                operation,
+                detail: format!("no answer within {} s", STS_PATIENCE.as_secs()),
+            })
+        })
+    }
+
+    /// Asks AWS whose the credentials are, if it has not told when it was met. `None`: it does not tell.
+    pub async fn ask_account(&self, pace: &Pace) -> Result<Option<String>, CallError> {
+        if let Some(known) = self.told_account() {
+            return Ok(Some(known.to_owned()));
+        }
+        if self.is_custom() {
+            return Ok(None);
+        }
+        let told = self.told_by_sts(pace).await?;
+        Ok(told.map(|account| self.told_later.get_or_init(|| account).clone()))
     }
 }
 

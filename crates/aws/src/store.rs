@@ -49,6 +49,10 @@ pub struct Store {
     assumed: Identity,
     /// What the store's own answers say.
     pub(crate) met: OnceLock<Identity>,
+    /// The account's number, where it was not among them.
+    pub(crate) told_later: OnceLock<String>,
+    /// The account's number as the configuration has it.
+    expected: Option<String>,
     clients: Mutex<HashMap<String, Client>>,
     control: Mutex<HashMap<String, aws_sdk_s3control::Client>>,
     /// Buckets that turned out to be in another region than was thought.
@@ -72,6 +76,8 @@ impl Store {
             region,
             assumed,
             met: OnceLock::new(),
+            told_later: OnceLock::new(),
+            expected: None,
             clients: Mutex::default(),
             control: Mutex::default(),
             moved: Mutex::default(),
@@ -94,6 +100,20 @@ impl Store {
     /// endpoint suggest.
     pub fn identity(&self) -> &Identity {
         self.met.get().unwrap_or(&self.assumed)
+    }
+
+    /// Of an account that somebody says to have this number. It counts until AWS tells whose the
+    /// credentials are; whether that is the same is for the caller to see ([`Store::ask_account`]).
+    #[must_use]
+    pub fn expecting(mut self, account: &str) -> Store {
+        self.expected = is_account(account).then(|| account.to_owned());
+        self
+    }
+
+    /// The account's number, if the store has told it by now.
+    pub fn told_account(&self) -> Option<&str> {
+        let met = self.identity().account.as_ref();
+        met.or_else(|| self.told_later.get()).map(String::as_str)
     }
 
     /// Whether the endpoint is not one of AWS's own.
@@ -274,9 +294,8 @@ impl Store {
     }
 
     fn account(&self, operation: Operation) -> Result<&str, CallError> {
-        self.identity()
-            .account
-            .as_deref()
+        self.told_account()
+            .or(self.expected.as_deref())
             .ok_or_else(|| CallError::Failed {
                 operation,
                 detail: "the account's number is not known".to_owned(),

@@ -294,6 +294,56 @@ async fn at_aws_regions_are_followed_and_account_settings_read() {
 }
 
 #[tokio::test]
+async fn while_sts_alone_is_away_the_expected_account_is_asked_for() {
+    static BACK: AtomicUsize = AtomicUsize::new(0);
+    let fake = Fake::new(|asked| {
+        if asked.host.starts_with("sts.") {
+            return match BACK.load(Ordering::Relaxed) {
+                0 => error(500, "InternalFailure"),
+                _ => Answer::new(
+                    200,
+                    "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult><Account>444455556666</Account></GetCallerIdentityResult></GetCallerIdentityResponse>",
+                ),
+            };
+        }
+        if asked.host.contains("s3-control.") {
+            return Answer::new(200, FALSE_BLOCK.replace("false", "true"));
+        }
+        Answer::new(200, LISTING)
+    });
+    let client = SharedHttpClient::new(fake.clone());
+    let pace = pace();
+    let store = connect_with(config(client), None, &pace).await.unwrap();
+    assert_eq!(store.told_account(), None);
+    let unknown = store.account_block().await.unwrap_err();
+    assert!(unknown.to_string().contains("is not known"), "{unknown}");
+    let store = store.expecting("111122223333");
+    assert_eq!(
+        store.account_block().await,
+        Ok(Some(PublicAccessBlock::ALL))
+    );
+    let host = |fake: &Fake| fake.asked.lock().unwrap().pop().unwrap().host;
+    assert!(host(&fake).starts_with("111122223333.s3-control."));
+    let still = store.ask_account(&pace).await.unwrap_err();
+    assert!(still.is_passing(), "{still}");
+    // What it tells in the end counts, whatever was expected.
+    BACK.store(1, Ordering::Relaxed);
+    let told = store.ask_account(&pace).await.unwrap();
+    assert_eq!(told.as_deref(), Some("444455556666"));
+    assert_eq!(store.told_account(), Some("444455556666"));
+    store.account_block().await.unwrap();
+    assert!(host(&fake).starts_with("444455556666.s3-control."));
+}
+
+#[tokio::test]
+async fn where_nobody_answers_no_account_is_met() {
+    let client = SharedHttpClient::new(Fake::new(|_| error(500, "InternalError")));
+    let failed = connect_with(config(client), None, &pace()).await;
+    let failed = failed.err().unwrap();
+    assert!(matches!(failed, Hopeless::Unreachable { .. }), "{failed:?}");
+}
+
+#[tokio::test]
 async fn writes_the_documents_that_s3_expects_and_no_other_delete() {
     let (store, fake) = store(|_| Answer::new(200, "")).await;
     let at = bucket("logs");

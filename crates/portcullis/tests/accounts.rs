@@ -9,7 +9,8 @@ mod support;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
-use faults::TcpProxy;
+use faults::{Answer, Fault, FaultProxy, Moment, TcpProxy};
+use hyper::StatusCode;
 use sandbox::estate::{self, Person};
 use serde_json::{Value, json};
 use support::{Folder, Setup};
@@ -134,5 +135,87 @@ fn a_wrong_account_is_said_at_once() {
         assert_eq!(output.status.code(), Some(2), "{output:?}");
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(error.contains(said), "{error}");
+    }
+}
+
+/// An account of AWS whose S3 and STS are on this machine, as the AWS configuration says.
+fn at_aws(folder: &Folder, s3: &str, sts: &str, listen: &str) -> Setup {
+    let aws = folder.path().join("aws-config");
+    let key = Person::Guard.key().unwrap();
+    let own = format!(
+        "[default]\nregion = us-east-1\naws_access_key_id = {}\naws_secret_access_key = {}\n\
+         services = here\n[services here]\ns3 =\n  endpoint_url = {s3}\nsts =\n  endpoint_url = {sts}\n\
+         s3_control =\n  endpoint_url = {s3}\niam =\n  endpoint_url = {s3}\n",
+        key.id, key.secret
+    );
+    std::fs::write(&aws, own).unwrap();
+    let config = format!(
+        "[store]\npath = \"{}\"\n[server]\nlisten = \"{listen}\"\n[log]\nformat = \"json\"\n\
+         [recorder]\nsweep-interval = \"10s\"\n\
+         [[account]]\nid = \"{OURS}\"\ncall-timeout = \"2s\"\ncall-attempts = 1\n",
+        folder.path().join("guard.db").display(),
+    );
+    let aws = aws.display().to_string();
+    let environment = [
+        ("AWS_CONFIG_FILE", aws.as_str()),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ];
+    Setup::new(folder, &config, &environment)
+}
+
+/// The account's number in the configuration.
+const OURS: &str = "111122223333";
+
+fn is_of(account: &str) -> Fault {
+    let body = format!(
+        "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
+         <GetCallerIdentityResult><Account>{account}</Account></GetCallerIdentityResult>\
+         </GetCallerIdentityResponse>"
+    );
+    Fault::Answer(Answer::new(StatusCode::OK, "text/xml", body))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_sts_alone_is_silent_the_account_is_watched_and_compared_later() {
+    for (account, ours) in [(OURS, true), ("444455556666", false)] {
+        let sandbox = estate::start(0).await.unwrap();
+        let sts = FaultProxy::start(&sandbox.endpoint()).await.unwrap();
+        let silent = Fault::NeverAnswer(Moment::BeforeForwarding);
+        sts.on(|_| true).always(silent);
+        let folder = Folder::new("accounts");
+        let listen = format!("127.0.0.1:{}", support::free_port());
+        let setup = at_aws(&folder, &sandbox.endpoint(), &sts.endpoint(), &listen);
+
+        let serve = setup.serve();
+        serve.wait_for_log(&["does not tell whose the credentials are", OURS], 1);
+        serve.wait_for_log(&["\"swept\"", OURS], 1);
+        assert_eq!(covered(&setup, OURS)["error"], Value::Null);
+        sts.clear();
+        sts.on(|_| true).always(is_of(account));
+        if ours {
+            serve.wait_for_log(&["the credentials are this account's"], 1);
+            let seen = serve.count_log(&["\"swept\"", OURS]);
+            serve.wait_for_log(&["\"swept\"", OURS], seen + 1);
+            let (status, ready) = get(&listen, "/readyz");
+            assert_eq!(status, 200, "{ready}");
+        } else {
+            serve.wait_for_log(&["the account is another one", account, OURS], 1);
+            serve.wait_for_log(&["the sweep is repeated", account], 1);
+            let seen = serve.count_log(&["\"swept\""]);
+            serve.wait_for_log(&["the sweep is repeated", account], 2);
+            assert_eq!(serve.count_log(&["\"swept\""]), seen, "nothing is seen");
+            let error = covered(&setup, OURS)["error"].to_string();
+            assert!(error.contains(account), "{error}");
+            let (status, ready) = get(&listen, "/readyz");
+            assert_eq!(status, 503, "{ready}");
+            assert!(ready.contains(account), "{ready}");
+            let (_, metrics) = get(&listen, "/metrics");
+            let down = format!("portcullis_account_up{{account=\"{OURS}\"}} 0");
+            assert!(metrics.contains(&down), "{metrics}");
+        }
+        let (ended, log) = serve.stop();
+        assert!(ended.success(), "{log}");
+        sandbox.stop().await;
     }
 }

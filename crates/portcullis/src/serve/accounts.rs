@@ -123,6 +123,12 @@ pub(crate) async fn connect_all(loaded: &Loaded, seen: &Accounts) -> Result<Conn
             Ok(facts) => {
                 watched.reached(facts);
                 seen.reached(&watched.id);
+                if !is_told(watched) {
+                    tracing::warn!(
+                        account = %watched.id,
+                        "AWS STS does not tell whose the credentials are; the configuration is believed until it does"
+                    );
+                }
             }
             Err(hopeless @ (Hopeless::Configuration { .. } | Hopeless::NoCredentials { .. })) => {
                 let mut accounts = loaded.config.account.iter();
@@ -155,26 +161,86 @@ fn named(account: &Account, failure: Failure) -> Failure {
 }
 
 /// Asks for the accounts that are not reached, each with longer and longer pauses, and takes one up when
-/// it answers.
+/// it answers; and whose the credentials are where nobody has told yet.
 pub(crate) fn keep_asking<P: Repository>(
     guard: &Arc<Guard<P, OverSdk, SystemClock>>,
     seen: &Accounts,
     stop: &watch::Receiver<bool>,
     loops: &mut JoinSet<()>,
 ) {
-    for id in seen.unreached().into_keys() {
+    let unreached = seen.unreached();
+    for (id, account) in &guard.accounts {
+        let is_lost = unreached.contains_key(id);
+        if !is_lost && is_told(account) {
+            continue;
+        }
         let (guard, seen, mut stop) = (Arc::clone(guard), seen.clone(), stop.clone());
+        let id = id.clone();
         loops.spawn(async move {
             let Some(account) = guard.accounts.get(&id) else {
                 return;
             };
+            let asking = async {
+                if is_lost {
+                    until_taken_up(&guard, account, &seen).await;
+                }
+                if !is_told(account) {
+                    until_told(account, &seen).await;
+                }
+            };
             tokio::select! {
-                () = until_taken_up(&guard, account, &seen) => {}
+                () = asking => {}
                 // Whoever told the others to stop is gone: so is the program.
                 _ = stop.wait_for(|stop| *stop) => {}
             }
         });
     }
+}
+
+/// Up to a quarter more, so that those that were lost together are not asked together.
+fn about(pause: Duration) -> Duration {
+    pause + pause.mul_f64(f64::from(random() as u8) / 1024.0)
+}
+
+/// Asks whose the credentials are. Another account's are not watched any more: what was seen by them is not
+/// what the configuration is about.
+async fn until_told(account: &Watched<OverSdk>, seen: &Accounts) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        tokio::time::sleep(about(pause)).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        match ask_whose(account).await {
+            Ok(true) => {
+                tracing::info!(account = %account.id, "the credentials are this account's");
+                return;
+            }
+            Ok(false) => tracing::debug!(account = %account.id, "AWS STS does not tell"),
+            Err(hopeless) => {
+                tracing::error!(
+                    account = %account.id,
+                    why = %hopeless,
+                    hint = hopeless.hint(),
+                    "the account is another one, and not watched until this is corrected and the guard started again"
+                );
+                seen.lost(&account.id, hopeless.to_string(), Timestamp::now());
+                account.lost(hopeless);
+                return;
+            }
+        }
+    }
+}
+
+/// Whether everybody has told by now whose the credentials are. An error: another account's.
+async fn ask_whose(account: &Watched<OverSdk>) -> Result<bool, Hopeless> {
+    let mut told = true;
+    for store in stores(account) {
+        match store.ask_account(account.pace()).await {
+            Ok(Some(is)) => compare(account, store, &is)?,
+            // It does not tell, or not now.
+            Ok(None) | Err(_) => told = false,
+        }
+    }
+    Ok(told)
 }
 
 async fn until_taken_up<P: Repository>(
@@ -184,8 +250,7 @@ async fn until_taken_up<P: Repository>(
 ) {
     let mut pause = FIRST_PAUSE;
     loop {
-        // Up to a quarter more, so that those that were lost together are not asked together.
-        tokio::time::sleep(pause + pause.mul_f64(f64::from(random() as u8) / 1024.0)).await;
+        tokio::time::sleep(about(pause)).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
         match meet(account).await {
             Ok(facts) => {
@@ -232,8 +297,13 @@ async fn prepare_one(
     };
     let pace = Arc::new(Pace::new(settings, random()));
     let reader = open(loaded, account, account.role_arn.as_deref()).await?;
+    let reader = reader.expecting(&account.id);
     let writer = match &account.enforcement_role_arn {
-        Some(role) => Some(open(loaded, account, Some(role)).await?),
+        Some(role) => Some(
+            open(loaded, account, Some(role))
+                .await?
+                .expecting(&account.id),
+        ),
         None => None,
     };
     let services = reader
@@ -279,24 +349,38 @@ fn is_number(id: &str) -> bool {
 
 /// Makes the first calls to an account, with each of its roles.
 async fn meet(account: &Watched<OverSdk>) -> Result<AccountFacts, Hopeless> {
-    let TwoRoles { reader, writer } = &**account.store();
-    for store in [Some(reader), writer.as_ref()].into_iter().flatten() {
+    for store in stores(account) {
         let identity = store.meet(account.pace()).await?;
-        if let Some(is) = &identity.account
-            && is_number(&account.id)
-            && !store.is_custom()
-            && *is != account.id
-        {
-            return Err(Hopeless::Configuration {
-                detail: format!(
-                    "the credentials are of account {is}, and the configuration says {}: use that \
-                     account's profile or role, or correct the `id`",
-                    account.id
-                ),
-            });
+        if let Some(is) = &identity.account {
+            compare(account, store, is)?;
         }
     }
-    Ok(facts(&account.id, reader))
+    Ok(facts(&account.id, &account.store().reader))
+}
+
+/// With each of its roles.
+fn stores(account: &Watched<OverSdk>) -> impl Iterator<Item = &Store> {
+    let TwoRoles { reader, writer } = &**account.store();
+    [Some(reader), writer.as_ref()].into_iter().flatten()
+}
+
+/// Whether it is known whose the credentials are, as far as AWS tells.
+fn is_told(account: &Watched<OverSdk>) -> bool {
+    stores(account).all(|store| store.is_custom() || store.told_account().is_some())
+}
+
+/// The credentials are of the account that the configuration says.
+fn compare(account: &Watched<OverSdk>, store: &Store, is: &str) -> Result<(), Hopeless> {
+    if store.is_custom() || !is_number(&account.id) || is == account.id {
+        return Ok(());
+    }
+    Err(Hopeless::Configuration {
+        detail: format!(
+            "the credentials are of account {is}, and the configuration says {}: use that account's \
+             profile or role, or correct the `id`",
+            account.id
+        ),
+    })
 }
 
 async fn open(loaded: &Loaded, account: &Account, role: Option<&str>) -> Result<Store, Failure> {
