@@ -11,10 +11,11 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use faults::{Answer, Fault, FaultProxy, Mailbox, Message, Moment, Request};
+use faults::{Answer, DeadPort, Fault, FaultProxy, Mailbox, Message, Moment, Request};
 use guard::journal::{Remediation, State, remediations};
 use guard::repository::Repository;
 use hyper::StatusCode;
@@ -94,6 +95,11 @@ struct World {
 
 impl World {
     async fn new(undecided_after: &str) -> World {
+        World::at("127.0.0.1", undecided_after).await
+    }
+
+    /// The guard knows the store and the mail server by this name.
+    async fn at(host: &str, undecided_after: &str) -> World {
         let account = Account::new(ACCOUNT, "0a".repeat(32))
             .with_root(KEY.0, KEY.1)
             .with_user("renewed", RENEWED.0, RENEWED.1);
@@ -124,7 +130,7 @@ path = "guard.db"
 
 [[account]]
 id = "{ACCOUNT}"
-endpoint-url = "{}"
+endpoint-url = "http://{host}:{}"
 region = "us-east-1"
 access-key-id = "file:key-id"
 secret-access-key = "file:secret"
@@ -143,7 +149,7 @@ api-keys = ["env:FAULTS_API_KEY"]
 {UNBOUNDED_ENFORCEMENT}
 {}
 [mail]
-server = "127.0.0.1"
+server = "{host}"
 port = {}
 security = "none"
 from = "guard@example.com"
@@ -157,7 +163,7 @@ lease = "2s"
 [log]
 format = "json"
 "#,
-            proxy.endpoint(),
+            port(&proxy),
             subscriptions.concat(),
             mailbox.address().port(),
         );
@@ -297,6 +303,12 @@ format = "json"
             "{bucket}: {history}"
         );
     }
+}
+
+fn port(proxy: &FaultProxy) -> u16 {
+    let endpoint = proxy.endpoint();
+    let (_, port) = endpoint.rsplit_once(':').unwrap();
+    port.parse().unwrap()
 }
 
 fn is_about(message: &Message, bucket: &str) -> bool {
@@ -666,4 +678,43 @@ async fn a_key_that_cannot_be_read_any_more() {
     assert!(status.success(), "{log}");
     assert!(!log.contains(KEY.1), "no secret in the log");
     world.is_settled(LOOKED_AT, &[CLOSED]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs aiosmtpd: run cargo xtask test"]
+async fn an_ipv6_address_that_is_announced_and_dead() {
+    let world = World::at("localhost", "1m").await;
+    let store = SocketAddr::from((Ipv4Addr::LOCALHOST, port(&world.proxy)));
+    let mut dead = Vec::new();
+    for living in [store, world.mailbox.address()] {
+        match DeadPort::beside(living).await.unwrap() {
+            Some(port) => dead.push(port),
+            None => {
+                eprintln!("no IPv6 on this machine, nothing tested");
+                return;
+            }
+        }
+    }
+    world.open(SWEPT).await;
+    let serve = world.setup.serve_where_localhost_has_both_families();
+    // The store is read, the bucket closed, and the mail sent, by the other family.
+    world.told(SWEPT, 1).await;
+    serve.wait_for_log(&["\"looked\"", LOOKED_AT], 1);
+    world.open(LOOKED_AT).await;
+    world.tell(LOOKED_AT).await;
+    world.told(LOOKED_AT, 1).await;
+    let (status, log) = serve.stop();
+    assert!(status.success(), "{log}");
+    world.is_settled(SWEPT, &[CLOSED]).await;
+    world.is_settled(LOOKED_AT, &[CLOSED]).await;
+    let by_name = format!("localhost:{}", port(&world.proxy));
+    let requests = world.proxy.requests().all();
+    assert!(
+        requests
+            .iter()
+            .all(|request| request.header("host") == Some(by_name.as_str()))
+    );
+    for port in &mut dead {
+        assert!(port.is_dead().await, "{port:?} was dead all the time");
+    }
 }

@@ -120,19 +120,56 @@ impl Setup {
     /// Starts the guard so that a limit on its files ([`Serve::limit_files`]) fails its writes and does
     /// not end it.
     pub fn serve_to_be_limited(&self) -> Serve {
-        let serve = self.command(&["serve"]);
         let mut shell = Command::new("sh");
-        shell
-            .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
-            .arg(serve.get_program())
-            .args(serve.get_args());
-        for (name, value) in serve.get_envs() {
+        shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]);
+        Serve::start(self.run_by(shell, &["serve"]))
+    }
+
+    /// Starts the guard where `localhost` has an address of each family, that of IPv6 first.
+    pub fn serve_where_localhost_has_both_families(&self) -> Serve {
+        use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
+        let both = [
+            IpAddr::from(Ipv6Addr::LOCALHOST),
+            Ipv4Addr::LOCALHOST.into(),
+        ];
+        let here = ("localhost", 1).to_socket_addrs();
+        let here: Vec<IpAddr> = here.unwrap().map(|address| address.ip()).collect();
+        if here == both {
+            return self.serve();
+        }
+        // Elsewhere: where only the file of hosts is another one. That needs no root.
+        let hosts = self.config.with_file_name("hosts");
+        std::fs::write(&hosts, "::1 localhost\n127.0.0.1 localhost\n").unwrap();
+        let there = || {
+            let mut shell = Command::new("unshare");
+            shell
+                .args(["--map-root-user", "--mount", "sh", "-c"])
+                .arg("mount --bind \"$0\" /etc/hosts && exec \"$@\"")
+                .arg(&hosts);
+            shell
+        };
+        let found = there().args(["getent", "ahosts", "localhost"]).output();
+        let found = found.expect("unshare is there with util-linux");
+        assert!(
+            found.stdout.starts_with(b"::1 "),
+            "neither has localhost both addresses on this machine (/etc/hosts: `::1 localhost`), nor may it \
+             have them in a mount namespace of its own (unprivileged user namespaces): {}",
+            String::from_utf8_lossy(&found.stderr)
+        );
+        Serve::start(self.run_by(there(), &["serve"]))
+    }
+
+    /// A command that another program ends up in.
+    fn run_by(&self, mut other: Command, arguments: &[&str]) -> Command {
+        let own = self.command(arguments);
+        other.arg(own.get_program()).args(own.get_args());
+        for (name, value) in own.get_envs() {
             match value {
-                Some(value) => shell.env(name, value),
-                None => shell.env_remove(name),
+                Some(value) => other.env(name, value),
+                None => other.env_remove(name),
             };
         }
-        Serve::start(shell)
+        other
     }
 
     /// The answers of a rule about a bucket, the oldest first.
