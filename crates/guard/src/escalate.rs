@@ -12,7 +12,7 @@ use crate::arrive::look;
 use crate::clock::Clock;
 use crate::outbox::{self, escalate};
 use crate::repository::{Repository, RepositoryError};
-use crate::state::{Finding, FindingState, Finish, Job};
+use crate::state::{Finding, FindingState, FindingUpdate, Finish, Job};
 use crate::tell::{Subject, tell_escalated};
 use crate::watch::Guard;
 use crate::work::{Did, backoff, later};
@@ -26,6 +26,14 @@ pub enum AcknowledgeError {
     /// It is not there any more.
     #[error("finding {0} is resolved already")]
     Resolved(String),
+    /// Nobody said that they look after it.
+    #[error("finding {id} is {state}, not acknowledged")]
+    NotAcknowledged {
+        /// The finding.
+        id: String,
+        /// How it stands.
+        state: &'static str,
+    },
     /// The store.
     #[error(transparent)]
     Repository(#[from] RepositoryError),
@@ -41,27 +49,71 @@ pub async fn acknowledge<P: Repository>(
     note: Option<String>,
     now: Timestamp,
 ) -> Result<Finding, AcknowledgeError> {
-    let Some(mut finding) = repository.finding(id).await? else {
-        return Err(AcknowledgeError::NoSuchFinding(id.to_owned()));
-    };
-    if !finding.state.is_present() {
-        return Err(AcknowledgeError::Resolved(id.to_owned()));
-    }
-    finding.state = FindingState::Acknowledged {
-        by: by.to_owned(),
-        at: now,
-        until,
-        note,
+    let change = |finding: &Finding| {
+        if !finding.state.is_present() {
+            return Err(AcknowledgeError::Resolved(id.to_owned()));
+        }
+        Ok(FindingState::Acknowledged {
+            by: by.to_owned(),
+            at: now,
+            until,
+            note: note.clone(),
+        })
     };
     // When it does not hold any more, the ladder goes on.
-    let jobs: Vec<_> = until
-        .map(|until| escalate(&finding, until))
-        .into_iter()
-        .collect();
-    repository
-        .update_findings(std::slice::from_ref(&finding), &[], &jobs, None, now)
-        .await?;
-    Ok(finding)
+    set_state(repository, id, change, until, now).await
+}
+
+/// Notes that nobody looks after a finding any more: the ladder goes on at once where it stood.
+pub async fn unacknowledge<P: Repository>(
+    repository: &P,
+    id: &str,
+    now: Timestamp,
+) -> Result<Finding, AcknowledgeError> {
+    let change = |finding: &Finding| match &finding.state {
+        FindingState::Acknowledged { .. } => Ok(FindingState::Open),
+        other => Err(AcknowledgeError::NotAcknowledged {
+            id: id.to_owned(),
+            state: other.name(),
+        }),
+    };
+    set_state(repository, id, change, Some(now), now).await
+}
+
+/// How often a finding is read anew that changed between reading and writing.
+const TRIES: u32 = 20;
+
+/// Changes how a finding stands, and has its ladder climbed on at `climb_at`.
+async fn set_state<P: Repository>(
+    repository: &P,
+    id: &str,
+    change: impl Fn(&Finding) -> Result<FindingState, AcknowledgeError>,
+    climb_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Finding, AcknowledgeError> {
+    let mut tries = 0;
+    loop {
+        let Some(read) = repository.finding(id).await? else {
+            return Err(AcknowledgeError::NoSuchFinding(id.to_owned()));
+        };
+        let state = change(&read)?;
+        let update = FindingUpdate::to_state(read, state);
+        let finding = update.updated();
+        let jobs: Vec<_> = climb_at
+            .map(|at| escalate(&finding, at))
+            .into_iter()
+            .collect();
+        tries += 1;
+        match repository
+            .update_findings(&[update], &[], &jobs, None, now)
+            .await
+        {
+            Ok(()) => return Ok(finding),
+            // A look or a step of the ladder came between.
+            Err(RepositoryError::Conflict(_)) if tries < TRIES => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
@@ -70,6 +122,11 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         match self.try_escalate(job).await {
             Ok(did) => did,
             Err(RepositoryError::LeaseLost) => Did::Finished,
+            // Somebody acknowledged it, or a look changed it, meanwhile: what is to be done is decided anew.
+            Err(RepositoryError::Conflict(_)) => Did::Finish(Finish::Again {
+                due_at: self.clock.now(),
+                error: None,
+            }),
             Err(error) => {
                 let wait = backoff(
                     job.attempts,
@@ -89,7 +146,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         let Some(id) = job.payload["finding"].as_str() else {
             return Ok(Did::Finish(Finish::Done));
         };
-        let Some(mut finding) = self.repository.finding(id).await? else {
+        let Some(finding) = self.repository.finding(id).await? else {
             return Ok(Did::Finish(Finish::Done));
         };
         let key = &finding.key;
@@ -151,9 +208,13 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
                 now,
             },
         );
-        finding.escalation_step += 1;
-        finding.escalated_at = Some(now);
-        let finish = match next_escalation(ladder, &standing(&finding), now) {
+        let update = FindingUpdate {
+            state: finding.state.clone(),
+            escalation_step: finding.escalation_step + 1,
+            escalated_at: Some(now),
+            read: finding,
+        };
+        let finish = match next_escalation(ladder, &standing(&update.updated()), now) {
             NextEscalation::Never => Finish::Done,
             NextEscalation::At(due_at) => Finish::Again {
                 due_at,
@@ -168,7 +229,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         let jobs = self.deliveries(&notices, now).await?;
         self.repository
             .update_findings(
-                std::slice::from_ref(&finding),
+                &[update],
                 &outbox::notices(&notices),
                 &jobs,
                 Some((job, finish)),

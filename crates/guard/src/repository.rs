@@ -14,7 +14,7 @@ use thiserror::Error;
 use crate::journal::Record;
 use crate::state::{
     BusEvent, Commit, Coverage, EnforcementStop, EvaluationRecord, EventRecord, Exposure, Finding,
-    Finish, Job, JobKind, NewJob, NoticeRecord, ResourceRecord, SubscriptionState,
+    FindingUpdate, Finish, Job, JobKind, NewJob, NoticeRecord, ResourceRecord, SubscriptionState,
 };
 
 /// Why the store did not do what it was asked.
@@ -190,14 +190,15 @@ pub trait Repository: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<(), RepositoryError>> + Send;
 
-    /// Writes findings back that changed without a look (acknowledged, escalated), with the notices
-    /// and work that this makes, and ends the job with it if one is named. Only the members `state`,
-    /// `escalation_step` and `escalated_at` are written, and only to findings that are still of the
-    /// same occurrence and were not resolved meanwhile. The versions of their resources go up, so that a look that was decided on what
-    /// was before is made again.
+    /// Writes what people and time changed about findings (acknowledged, escalated), with the notices and
+    /// work that this makes, and ends the job with it if one is named. The versions of the findings'
+    /// resources go up, so that a look that was decided on what was before is made again.
+    ///
+    /// [`RepositoryError::Conflict`], and nothing is written, if a finding is not as it was read any more
+    /// ([`FindingUpdate::is_about`]) or is not there.
     fn update_findings(
         &self,
-        findings: &[Finding],
+        updates: &[FindingUpdate],
         notices: &[NoticeRecord],
         jobs: &[NewJob],
         job: Option<(&Job, Finish)>,

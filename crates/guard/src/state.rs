@@ -91,6 +91,52 @@ pub struct Finding {
     pub escalated_at: Option<Timestamp>,
 }
 
+/// What people and time change about a finding without a look: how it stands, and how far its ladder
+/// was climbed. It holds only for the finding as it was read, so that of an acknowledgement and a step
+/// at the same moment neither undoes the other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FindingUpdate {
+    /// The finding as it was read.
+    pub read: Finding,
+    /// See [`Finding::state`].
+    pub state: FindingState,
+    /// See [`Finding::escalation_step`].
+    pub escalation_step: u32,
+    /// See [`Finding::escalated_at`].
+    pub escalated_at: Option<Timestamp>,
+}
+
+impl FindingUpdate {
+    /// Another state for a finding that was read.
+    pub fn to_state(read: Finding, state: FindingState) -> FindingUpdate {
+        FindingUpdate {
+            state,
+            escalation_step: read.escalation_step,
+            escalated_at: read.escalated_at,
+            read,
+        }
+    }
+
+    /// Whether what is kept now is what was read, as far as this decides about it.
+    pub fn is_about(&self, kept: &Finding) -> bool {
+        let read = &self.read;
+        read.occurrences == kept.occurrences
+            && read.state == kept.state
+            && read.escalation_step == kept.escalation_step
+            && read.escalated_at == kept.escalated_at
+    }
+
+    /// The finding as it is after this.
+    pub fn updated(&self) -> Finding {
+        Finding {
+            state: self.state.clone(),
+            escalation_step: self.escalation_step,
+            escalated_at: self.escalated_at,
+            ..self.read.clone()
+        }
+    }
+}
+
 /// How a finding stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]

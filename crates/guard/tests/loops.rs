@@ -558,6 +558,46 @@ async fn who_acknowledges_is_not_escalated_past() {
 }
 
 #[tokio::test]
+async fn who_acknowledges_while_a_step_is_taken_is_not_undone() {
+    let mut world = World::new(State {
+        policy: Some(public_policy("b", "s3:GetObject")),
+        ..closed()
+    });
+    let process = world.boot(&Power::endless(), settings());
+    process.idle().await;
+    let repository = Arc::clone(&process.guard.repository);
+    let id = world.mailbox.notices()[0].2.finding_id.clone().unwrap();
+    let acknowledged = FindingState::Acknowledged {
+        by: "bob".to_owned(),
+        at: world.clock.now(),
+        until: None,
+        note: None,
+    };
+    let by_bob = acknowledged.clone();
+    *repository.meddler.lock().unwrap() = Some(Box::new(move |disk: &mut Disk| {
+        for record in disk.resources.values_mut() {
+            record.version += 1;
+            for finding in &mut record.findings {
+                finding.state = by_bob.clone();
+            }
+        }
+    }));
+    world.clock.advance(SignedDuration::from_mins(30));
+    repository
+        .until(|disk| {
+            let mut jobs = disk.jobs.values();
+            !jobs.any(|row| row.job.kind == JobKind::Escalate)
+        })
+        .await;
+    assert!(repository.meddler.lock().unwrap().is_none(), "a step began");
+    process.idle().await;
+    assert_eq!(world.mailbox.kinds(), [NoticeKind::Opened]);
+    let finding = repository.finding(&id).await.unwrap().unwrap();
+    assert_eq!((finding.state, finding.escalation_step), (acknowledged, 0));
+    world.stop(process).await;
+}
+
+#[tokio::test]
 async fn what_is_not_taken_is_sent_again_and_in_the_end_given_up_visibly() {
     let mut world = World::new(State {
         policy: Some(public_policy("b", "s3:GetObject")),

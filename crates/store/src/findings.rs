@@ -1,7 +1,7 @@
 //! Findings and exposures.
 
 use guard::repository::{FindingFilter, RepositoryError};
-use guard::state::{Exposure, Finding, FindingState};
+use guard::state::{Exposure, Finding, FindingState, FindingUpdate};
 use serde_json::json;
 
 use crate::error::Failure;
@@ -284,16 +284,17 @@ pub(crate) async fn write_exposures(
     Ok(())
 }
 
-/// Writes what people and time changed about findings. Each resource is locked first, as a look does;
-/// what was resolved or opened anew meanwhile is left alone.
+/// Writes what people and time changed about findings. Each resource is locked first, as a look does, so
+/// that what is compared with what was read is what is written over.
 pub(crate) async fn update(
     session: &mut Session,
-    findings: &[Finding],
+    updates: &[FindingUpdate],
     tally: &mut Tally,
 ) -> Result<(), Failure> {
-    let mut sorted: Vec<&Finding> = findings.iter().collect();
-    sorted.sort_by(|a, b| (&a.key, &a.id).cmp(&(&b.key, &b.id)));
-    for finding in sorted {
+    let mut sorted: Vec<&FindingUpdate> = updates.iter().collect();
+    sorted.sort_by(|a, b| (&a.read.key, &a.read.id).cmp(&(&b.read.key, &b.read.id)));
+    for update in sorted {
+        let id = &update.read.id;
         session
             .run(
                 query(
@@ -301,18 +302,15 @@ pub(crate) async fn update(
                     "UPDATE resources SET version = version + 1 \
                      WHERE id = (SELECT resource FROM findings WHERE id = $1)",
                 )
-                .bind(&finding.id),
+                .bind(id),
             )
             .await?;
-        let Some(old) = one(session, &finding.id).await? else {
-            continue;
+        let kept = one(session, id).await?;
+        let Some(kept) = kept.filter(|kept| update.is_about(kept)) else {
+            return Err(RepositoryError::Conflict(update.read.key.clone()).into());
         };
-        let revived = !old.state.is_present() && finding.state.is_present();
-        if old.occurrences != finding.occurrences || revived {
-            continue;
-        }
-        tally.add(FINDING, old.state.name(), "", -1);
-        tally.add(FINDING, finding.state.name(), "", 1);
+        tally.add(FINDING, kept.state.name(), "", -1);
+        tally.add(FINDING, update.state.name(), "", 1);
         session
             .run(
                 query(
@@ -320,11 +318,11 @@ pub(crate) async fn update(
                     "UPDATE findings SET state = $2, state_detail = $3, escalation_step = $4, \
                      escalated_at = $5 WHERE id = $1",
                 )
-                .bind(&finding.id)
-                .bind(finding.state.name())
-                .bind(&detail(&finding.state)?)
-                .bind(finding.escalation_step)
-                .bind(finding.escalated_at),
+                .bind(id)
+                .bind(update.state.name())
+                .bind(&detail(&update.state)?)
+                .bind(update.escalation_step)
+                .bind(update.escalated_at),
             )
             .await?;
     }

@@ -9,7 +9,7 @@ use guard::repository::{
 };
 use guard::state::{
     BusEvent, Commit, Coverage, EnforcementStop, EvaluationRecord, EventRecord, Exposure, Finding,
-    Finish, Job, JobKind, NewJob, NoticeRecord, ResourceRecord, SubscriptionState,
+    FindingUpdate, Finish, Job, JobKind, NewJob, NoticeRecord, ResourceRecord, SubscriptionState,
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -176,7 +176,7 @@ impl Repository for Store {
 
     async fn update_findings(
         &self,
-        findings: &[Finding],
+        updates: &[FindingUpdate],
         notices: &[NoticeRecord],
         jobs: &[NewJob],
         job: Option<(&Job, Finish)>,
@@ -185,7 +185,7 @@ impl Repository for Store {
         let job = job.as_ref().map(|(job, finish)| (*job, finish));
         write!(self, |session| async {
             let mut tally = Tally::default();
-            findings::update(session, findings, &mut tally).await?;
+            findings::update(session, updates, &mut tally).await?;
             for notice in notices {
                 notices::write(session, notice).await?;
             }

@@ -70,6 +70,7 @@ on_both! {
     findings:
         findings_are_listed_and_counted,
         people_change_only_what_is_theirs,
+        what_changed_since_it_was_read_is_not_written_over,
         exposures_run_and_end;
     rest:
         items_are_paged,

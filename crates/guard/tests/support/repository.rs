@@ -2,7 +2,7 @@
 //! call, before or after the call's effect.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use compliance::item::{ConfigurationItem, ResourceKey};
@@ -12,7 +12,7 @@ use guard::repository::{
 };
 use guard::state::{
     BusEvent, Commit, Coverage, EnforcementStop, EvaluationRecord, EventRecord, Exposure, Finding,
-    Finish, Job, JobKind, NewJob, NoticeRecord, ResourceRecord, SubscriptionState,
+    FindingUpdate, Finish, Job, JobKind, NewJob, NoticeRecord, ResourceRecord, SubscriptionState,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -53,13 +53,19 @@ pub struct Row {
 pub struct MemoryRepository {
     pub disk: watch::Sender<Disk>,
     pub power: Arc<Power>,
+    /// What somebody else does, once, when exposures have been read.
+    pub meddler: Mutex<Option<Meddler>>,
 }
+
+/// Changes what is kept.
+pub type Meddler = Box<dyn FnOnce(&mut Disk) + Send>;
 
 impl MemoryRepository {
     pub fn new(disk: Disk, power: Arc<Power>) -> MemoryRepository {
         MemoryRepository {
             disk: watch::Sender::new(disk),
             power,
+            meddler: Mutex::default(),
         }
     }
 
@@ -463,27 +469,37 @@ impl Repository for MemoryRepository {
 
     async fn update_findings(
         &self,
-        findings: &[Finding],
+        updates: &[FindingUpdate],
         notices: &[NoticeRecord],
         jobs: &[NewJob],
         job: Option<(&Job, Finish)>,
         now: Timestamp,
     ) -> Result<(), RepositoryError> {
         self.write(|disk| {
+            let kept = |update: &FindingUpdate| {
+                let mut records = disk.resources.iter();
+                records.find_map(|(key, record)| {
+                    let mut findings = record.findings.iter();
+                    let index = findings.position(|kept| kept.id == update.read.id)?;
+                    update
+                        .is_about(&record.findings[index])
+                        .then(|| (key.clone(), index))
+                })
+            };
+            let mut places = Vec::new();
+            for update in updates {
+                let conflict = || RepositoryError::Conflict(update.read.key.clone());
+                places.push(kept(update).ok_or_else(conflict)?);
+            }
             if let Some((job, finish)) = &job {
                 disk.finish(job, finish)?;
             }
-            for changed in findings {
-                for record in disk.resources.values_mut() {
-                    for finding in &mut record.findings {
-                        if finding.id == changed.id && finding.occurrences == changed.occurrences {
-                            finding.state.clone_from(&changed.state);
-                            finding.escalation_step = changed.escalation_step;
-                            finding.escalated_at = changed.escalated_at;
-                            record.version += 1;
-                        }
-                    }
-                }
+            for (update, (key, index)) in updates.iter().zip(places) {
+                let record = disk.resources.get_mut(&key).unwrap();
+                record.findings[index].state.clone_from(&update.state);
+                record.findings[index].escalation_step = update.escalation_step;
+                record.findings[index].escalated_at = update.escalated_at;
+                record.version += 1;
             }
             for notice in notices {
                 disk.notices.insert(notice.id.clone(), notice.clone());
@@ -529,14 +545,19 @@ impl Repository for MemoryRepository {
     }
 
     async fn exposures(&self, finding_id: &str) -> Result<Vec<Exposure>, RepositoryError> {
-        self.read(|disk| {
-            disk.exposures
-                .values()
-                .filter(|exposure| exposure.finding_id == finding_id)
-                .cloned()
-                .collect()
-        })
-        .await
+        let exposures = self
+            .read(|disk| {
+                disk.exposures
+                    .values()
+                    .filter(|exposure| exposure.finding_id == finding_id)
+                    .cloned()
+                    .collect()
+            })
+            .await;
+        if let Some(meddler) = self.meddler.lock().unwrap().take() {
+            self.disk.send_modify(meddler);
+        }
+        exposures
     }
 
     async fn history(

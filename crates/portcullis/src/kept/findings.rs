@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use clap::{Args, Subcommand, ValueEnum};
 use compliance::report::visible;
-use guard::escalate::{AcknowledgeError, acknowledge};
+use guard::escalate::{AcknowledgeError, acknowledge, unacknowledge};
 use guard::repository::{FindingFilter, Repository};
 use guard::state::{Finding, FindingState};
 use jiff::{SignedDuration, Timestamp};
@@ -293,30 +293,22 @@ async fn ack(args: &AckArgs) -> Result<ExitStatus, Failure> {
             .ok()
     });
     let done = acknowledge(&store, &finding.id, by, until, args.note.clone(), now).await;
-    let finding = done.map_err(|error| match error {
+    let finding = done.map_err(acknowledge_failed)?;
+    self::show(&store, &finding, show.shape).await
+}
+
+fn acknowledge_failed(error: AcknowledgeError) -> Failure {
+    match error {
         AcknowledgeError::Repository(error) => failed(error),
         error => Failure::usage(error.to_string()),
-    })?;
-    self::show(&store, &finding, show.shape).await
+    }
 }
 
 async fn unack(args: &ShowArgs) -> Result<ExitStatus, Failure> {
     let store = args.kept.open().await?;
-    let mut finding = find(&store, &args.id).await?;
-    if !matches!(finding.state, FindingState::Acknowledged { .. }) {
-        return Err(Failure::usage(format!(
-            "finding {} is {}, not acknowledged",
-            finding.id,
-            finding.state.name()
-        )));
-    }
-    finding.state = FindingState::Open;
-    let now = Timestamp::now();
-    // The ladder goes on at once where it stood.
-    let jobs = [guard::outbox::escalate(&finding, now)];
-    store
-        .update_findings(std::slice::from_ref(&finding), &[], &jobs, None, now)
+    let finding = find(&store, &args.id).await?;
+    let finding = unacknowledge(&store, &finding.id, Timestamp::now())
         .await
-        .map_err(failed)?;
+        .map_err(acknowledge_failed)?;
     show(&store, &finding, args.shape).await
 }

@@ -1,6 +1,6 @@
 use compliance::item::BUCKET;
-use guard::repository::{FindingFilter, Repository};
-use guard::state::{Commit, Finding, FindingState, NoticeRecord};
+use guard::repository::{FindingFilter, Repository, RepositoryError};
+use guard::state::{Commit, Finding, FindingState, FindingUpdate, NoticeRecord};
 use serde_json::json;
 use store::Store;
 
@@ -136,28 +136,27 @@ pub(crate) async fn people_change_only_what_is_theirs(place: &Place) {
         .await
         .unwrap();
 
-    let mut changed = open.clone();
-    changed.state = FindingState::Acknowledged {
-        by: "eve".to_owned(),
-        at: at(5),
-        until: None,
-        note: None,
+    let acknowledged = FindingUpdate {
+        // What is not theirs is not written, whatever stands in what they read.
+        read: Finding {
+            annotation: "something else".to_owned(),
+            respond: false,
+            ..open.clone()
+        },
+        state: acknowledged_by("eve"),
+        escalation_step: 2,
+        escalated_at: Some(at(5)),
     };
-    changed.escalation_step = 2;
-    changed.escalated_at = Some(at(5));
-    changed.annotation = "something else".to_owned();
-    changed.respond = false;
-    let notice = NoticeRecord {
-        id: "n-1".to_owned(),
+    let notice = |id: &str| NoticeRecord {
+        id: id.to_owned(),
         finding_id: Some(open.id.clone()),
         created_at: at(5),
         document: json!({}),
     };
-    let changed_all = std::slice::from_ref(&changed);
     store
         .update_findings(
-            changed_all,
-            std::slice::from_ref(&notice),
+            std::slice::from_ref(&acknowledged),
+            &[notice("n-1")],
             &[look("a", 5)],
             None,
             at(5),
@@ -165,57 +164,130 @@ pub(crate) async fn people_change_only_what_is_theirs(place: &Place) {
         .await
         .unwrap();
     let expected = Finding {
-        annotation: open.annotation.clone(),
-        respond: true,
-        ..changed.clone()
+        state: acknowledged_by("eve"),
+        escalation_step: 2,
+        escalated_at: Some(at(5)),
+        ..open.clone()
     };
     assert_eq!(
         store.finding(&open.id).await.unwrap().as_ref(),
         Some(&expected)
     );
-    assert_eq!(store.notice("n-1").await.unwrap(), Some(notice));
+    assert_eq!(store.notice("n-1").await.unwrap(), Some(notice("n-1")));
     assert_eq!(
         store.totals().await.unwrap().findings,
         [("acknowledged".to_owned(), 1)]
     );
     let known = store.resource(ACCOUNT, BUCKET, "a").await.unwrap().unwrap();
-    assert_eq!((known.version, known.findings), (2, vec![expected]));
+    assert_eq!((known.version, &known.findings[..]), (2, &[expected][..]));
+}
 
-    // Resolved, and opened again, meanwhile: what was said of the earlier one does not count.
-    let mut resolved = open.clone();
-    resolved.state = FindingState::Resolved;
-    store
-        .commit(&commit_of(&resolved, Some(2)), None, at(6))
-        .await
-        .unwrap();
-    store
-        .update_findings(changed_all, &[], &[], None, at(7))
-        .await
-        .unwrap();
-    assert_eq!(
-        store.finding(&open.id).await.unwrap().as_ref(),
-        Some(&resolved)
+fn acknowledged_by(who: &str) -> FindingState {
+    FindingState::Acknowledged {
+        by: who.to_owned(),
+        at: at(5),
+        until: None,
+        note: None,
+    }
+}
+
+/// What is decided on a finding that was read holds for that finding only: otherwise it is refused whole,
+/// with the notices and the work that it makes, and decided anew.
+pub(crate) async fn what_changed_since_it_was_read_is_not_written_over(place: &Place) {
+    let store = place.open().await;
+    let read = finding("a", "acl", 0);
+    let climbed = FindingUpdate {
+        state: FindingState::Open,
+        escalation_step: 1,
+        escalated_at: Some(at(6)),
+        read: read.clone(),
+    };
+    let acknowledged = FindingUpdate::to_state(read.clone(), acknowledged_by("eve"));
+    let kept = |change: &dyn Fn(&mut Finding)| {
+        let mut kept = read.clone();
+        change(&mut kept);
+        kept
+    };
+    let cases: [(&str, Finding); 5] = [
+        (
+            "acknowledged",
+            kept(&|kept| kept.state = acknowledged_by("eve")),
+        ),
+        (
+            "climbed",
+            kept(&|kept| {
+                kept.escalation_step = 1;
+                kept.escalated_at = Some(at(5));
+            }),
+        ),
+        (
+            "excepted",
+            kept(&|kept| {
+                kept.state = FindingState::Excepted {
+                    exception: "x".to_owned(),
+                };
+            }),
+        ),
+        (
+            "resolved",
+            kept(&|kept| kept.state = FindingState::Resolved),
+        ),
+        ("opened again", kept(&|kept| kept.occurrences = 2)),
+    ];
+    let mut version = None;
+    for (name, kept) in cases {
+        store
+            .commit(
+                &Commit {
+                    findings: vec![kept.clone()],
+                    ..commit("a", "open", version, 0)
+                },
+                None,
+                at(5),
+            )
+            .await
+            .unwrap();
+        let record = store.resource(ACCOUNT, BUCKET, "a").await.unwrap().unwrap();
+        let totals = store.totals().await.unwrap();
+        for update in [&climbed, &acknowledged] {
+            let notice = NoticeRecord {
+                id: "refused".to_owned(),
+                finding_id: Some(read.id.clone()),
+                created_at: at(6),
+                document: json!({}),
+            };
+            conflict(
+                store
+                    .update_findings(
+                        std::slice::from_ref(update),
+                        &[notice],
+                        &[look("refused", 6)],
+                        None,
+                        at(6),
+                    )
+                    .await,
+                name,
+            );
+        }
+        assert_eq!(store.finding(&read.id).await.unwrap(), Some(kept), "{name}");
+        assert!(store.notice("refused").await.unwrap().is_none(), "{name}");
+        assert_eq!(store.totals().await.unwrap(), totals, "{name}");
+        version = Some(record.version);
+    }
+    let missing = FindingUpdate::to_state(finding("z", "acl", 0), FindingState::Open);
+    conflict(
+        store
+            .update_findings(&[missing], &[], &[], None, at(9))
+            .await,
+        "not there",
     );
-    let mut reopened = open.clone();
-    reopened.occurrences = 2;
-    store
-        .commit(&commit_of(&reopened, Some(4)), None, at(8))
-        .await
-        .unwrap();
-    store
-        .update_findings(changed_all, &[], &[], None, at(9))
-        .await
-        .unwrap();
-    assert_eq!(store.finding(&open.id).await.unwrap(), Some(reopened));
-    assert_eq!(
-        store.totals().await.unwrap().findings,
-        [("open".to_owned(), 1)]
+}
+
+fn conflict(result: Result<(), RepositoryError>, name: &str) {
+    assert!(
+        matches!(result, Err(RepositoryError::Conflict(_))),
+        "{name}: {result:?}"
     );
-    // One that is not there is passed over.
-    store
-        .update_findings(&[finding("z", "acl", 0)], &[], &[], None, at(9))
-        .await
-        .unwrap();
 }
 
 pub(crate) async fn exposures_run_and_end(place: &Place) {

@@ -5,8 +5,8 @@ use compliance::item::{BUCKET, ConfigurationItem};
 use compliance::rules::ComplianceType::{self, Compliant, NonCompliant};
 use guard::repository::{FindingFilter, Repository, RepositoryError};
 use guard::state::{
-    BusEvent, Commit, FindingState, Finish, Job, JobKind, NewJob, NoticeRecord, ResourceRecord,
-    Route,
+    BusEvent, Commit, FindingState, FindingUpdate, Finish, Job, JobKind, NewJob, NoticeRecord,
+    ResourceRecord, Route,
 };
 use serde_json::json;
 use store::Store;
@@ -195,9 +195,11 @@ pub(crate) async fn nothing_is_committed_on_an_older_version(place: &Place) {
             .await,
     );
     // What people do counts as a change.
-    let finding = finding("a", "acl", 0);
+    let id = finding("a", "acl", 0).id;
+    let read = store.finding(&id).await.unwrap().unwrap();
+    let unchanged = FindingUpdate::to_state(read.clone(), read.state);
     store
-        .update_findings(&[finding], &[], &[], None, at(6))
+        .update_findings(&[unchanged], &[], &[], None, at(6))
         .await
         .unwrap();
     conflict(store.commit(&full("a", Some(1), 7), None, at(7)).await);
