@@ -21,6 +21,9 @@ use crate::{causes, quoted};
 
 /// The most of an answer's body that is read.
 const LONGEST_ANSWER: usize = 16 * 1024;
+/// The same where the answer is what was asked for: as much as AWS Lambda lets a function return (AWS
+/// Lambda developer guide, "Lambda quotas", synchronous invocation payload).
+const LONGEST_ASKED_FOR: usize = 6 * 1024 * 1024;
 
 /// How requests are made.
 #[derive(Clone, Debug)]
@@ -99,7 +102,7 @@ impl Poster {
             };
             all.insert(HeaderName::from_static(name), value);
         }
-        match tokio::time::timeout(self.timeout, self.exchange(request)).await {
+        match tokio::time::timeout(self.timeout, self.exchange(request, LONGEST_ANSWER)).await {
             Ok(Ok(answer)) => judged(endpoint, &uri, answer, now),
             Ok(Err(why)) => Outcome::passing(format!("{endpoint}: {why}")),
             Err(_) => Outcome::passing(format!(
@@ -119,17 +122,25 @@ impl Poster {
         let headers = request.headers_mut();
         headers.insert(USER_AGENT, self.user_agent.clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let answer = match tokio::time::timeout(self.timeout, self.exchange(request)).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(why)) => return Err(Outcome::passing(format!("{endpoint}: {why}"))),
-            Err(_) => {
-                return Err(Outcome::passing(format!(
-                    "{endpoint}: no answer within {} s",
-                    self.timeout.as_secs_f32()
-                )));
-            }
-        };
-        if answer.status.is_success() {
+        let answer =
+            match tokio::time::timeout(self.timeout, self.exchange(request, LONGEST_ASKED_FOR))
+                .await
+            {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(why)) => return Err(Outcome::passing(format!("{endpoint}: {why}"))),
+                Err(_) => {
+                    return Err(Outcome::passing(format!(
+                        "{endpoint}: no answer within {} s",
+                        self.timeout.as_secs_f32()
+                    )));
+                }
+            };
+        if answer.status.is_success() && !answer.is_whole {
+            Err(Outcome::passing(format!(
+                "{endpoint}: its answer broke off, or has more than {} MiB",
+                LONGEST_ASKED_FOR / (1024 * 1024)
+            )))
+        } else if answer.status.is_success() {
             Ok(answer.body)
         } else {
             // Whoever runs it may set it right.
@@ -140,7 +151,11 @@ impl Poster {
         }
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, String> {
+    async fn exchange(
+        &self,
+        request: Request<Full<Bytes>>,
+        longest: usize,
+    ) -> Result<Answer, String> {
         let response = self
             .client
             .request(request)
@@ -148,18 +163,19 @@ impl Poster {
             .map_err(|error| causes(&error))?;
         let (head, body) = response.into_parts();
         // The status counts; a body that is too long or breaks off takes nothing from it.
-        let body = match Limited::new(body, LONGEST_ANSWER).collect().await {
-            Ok(body) => body.to_bytes(),
+        let body = match Limited::new(body, longest).collect().await {
+            Ok(body) => Some(body.to_bytes()),
             Err(error) => {
                 let error: Box<dyn Error + Send + Sync> = error;
                 drop(error);
-                Bytes::new()
+                None
             }
         };
         Ok(Answer {
             status: head.status,
             headers: head.headers,
-            body,
+            is_whole: body.is_some(),
+            body: body.unwrap_or_default(),
         })
     }
 }
@@ -167,7 +183,10 @@ impl Poster {
 struct Answer {
     status: StatusCode,
     headers: HeaderMap,
+    /// Empty if it is not whole.
     body: Bytes,
+    /// Whether it came to its end, within its bound.
+    is_whole: bool,
 }
 
 /// The address, if it may be posted to.

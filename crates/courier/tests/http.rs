@@ -453,6 +453,37 @@ impl guard::deliver::Courier for Elsewhere {
     }
 }
 
+/// What a function answers is taken as far as AWS Lambda would let it answer, and not beyond.
+#[tokio::test]
+async fn an_answer_that_was_asked_for_is_whole_or_none() {
+    let body = |bytes: usize| "x".repeat(bytes);
+    let most = 6 * 1024 * 1024;
+    let web = Web::start(
+        vec![
+            Answer::Reply("200 OK", body(100_000)),
+            Answer::Reply("200 OK", body(most)),
+            Answer::Reply("200 OK", body(most + 1)),
+            Answer::Reply("500 Internal Server Error", body(most + 1)),
+        ],
+        None,
+    )
+    .await;
+    let poster = poster(Trust::default(), Duration::from_secs(30));
+    let endpoint = Endpoint::new(format!("http://127.0.0.1:{}{PATH}", web.port));
+    for length in [100_000, most] {
+        let answer = poster.ask(&endpoint, &Value::Null).await.unwrap();
+        assert_eq!(answer.len(), length);
+    }
+    for wanted in ["has more than 6 MiB", "answered 500"] {
+        let outcome = poster.ask(&endpoint, &Value::Null).await.unwrap_err();
+        let Outcome::Passing { why, .. } = outcome else {
+            panic!("{outcome:?}");
+        };
+        assert!(why.contains(wanted), "{why}");
+        assert!(!why.contains("x7secretx7"), "{why}");
+    }
+}
+
 #[tokio::test]
 async fn the_guard_hears_what_became_of_it() {
     use guard::deliver::Courier as _;
