@@ -1,15 +1,20 @@
-//! Custom rules that are Lambda functions: asked about a resource whose content changed, apart from the
-//! look, so that a slow function keeps nothing from being closed.
+//! Custom rules that are Lambda functions: asked about a resource whose content changed, about everything
+//! when they are new, or on a schedule; always apart from the look, so that a slow function keeps nothing
+//! from being closed.
+
+pub(crate) mod added;
+mod scheduled;
 
 use std::time::Duration;
 
 use compliance::assessment::Assessment;
-use compliance::item::{BUCKET, ConfigurationItem};
+use compliance::item::{BUCKET, ConfigurationItem, ResourceKey};
 use compliance::rules::configured::CUSTOM_LAMBDA;
 use compliance::rules::lambda::{Invocation, change_event, read_answer};
 use compliance::rules::{RuleEvaluation, Subject};
 use jiff::Timestamp;
 use serde_json::json;
+use thiserror::Error;
 
 use crate::account::{Account, Reach};
 use crate::clock::Clock;
@@ -19,6 +24,8 @@ use crate::repository::{Repository, RepositoryError};
 use crate::state::{EvaluationRecord, Finish, Job, JobKind, NewJob, ResourceRecord};
 use crate::watch::Guard;
 use crate::work::{Did, backoff, later};
+
+pub use scheduled::FunctionStatus;
 
 impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
     /// What functions said of a resource, which stands until they are asked again. Those of functions
@@ -59,27 +66,28 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             .rules
             .lambdas_on_change(&subject)
             .into_iter()
-            .map(|call| {
-                let rule = call.rule.name();
-                NewJob {
-                    kind: JobKind::Evaluate,
-                    key: format!("evaluate {rule} {}", item.key),
-                    payload: json!({
-                        "rule": rule,
-                        "account": item.key.account,
-                        "resourceType": item.key.resource_type,
-                        "resourceId": item.key.resource_id,
-                    }),
-                    due_at: now,
-                }
-            })
+            .map(|call| evaluate(call.rule.name(), &item.key, now))
             .collect()
     }
 
     /// Does a [`JobKind::Evaluate`] job.
     pub async fn ask_function<S: Courier>(&self, courier: &S, job: &Job) -> Did {
+        let on_schedule = job.payload.get("frequency").is_some();
+        let asked = if on_schedule {
+            self.try_ask_on_schedule(courier, job).await
+        } else if added::is_about_everything(&job.payload) {
+            self.ask_about_everything(job).await.map_err(AskError::from)
+        } else {
+            self.try_ask_function(courier, job).await
+        };
+        match &asked {
+            Ok(_) if !added::is_about_everything(&job.payload) => self.meter.asked("answered"),
+            Err(AskError::Send(_) | AskError::Answer(_)) => self.meter.asked("failed"),
+            // The store's doing.
+            _ => {}
+        }
         let now = self.clock.now();
-        let (wait, error) = match self.try_ask_function(courier, job).await {
+        let (wait, error) = match asked {
             Ok(did) => return did,
             Err(AskError::Look(LookError::Repository(RepositoryError::LeaseLost))) => {
                 return Did::Finished;
@@ -89,6 +97,21 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
                 Some("the resource was looked at meanwhile".to_owned()),
             ),
             Err(AskError::Look(error)) => (self.wait(job), Some(error.to_string())),
+            Err(error @ AskError::NotRecorded) => {
+                (self.wait(job).min(AGAIN_BY_THEN), Some(error.to_string()))
+            }
+            // Its next time would come all the same. Whoever mends it need not wait for that.
+            Err(error @ (AskError::Answer(_) | AskError::Send(_))) if on_schedule => {
+                tracing::warn!(job = %job.key, attempts = job.attempts, %error, "a custom rule is asked again");
+                let wanted = match &error {
+                    AskError::Send(SendError::Passing { retry_after, .. }) => *retry_after,
+                    _ => None,
+                };
+                (
+                    wanted.unwrap_or_default().max(self.wait(job)),
+                    Some(error.to_string()),
+                )
+            }
             Err(AskError::Answer(error)) => {
                 tracing::warn!(job = %job.key, %error, "a custom rule did not answer");
                 return Did::Finish(Finish::Dead { error });
@@ -180,9 +203,11 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             compliance_type: reported.compliance_type,
             annotation: reported.annotation,
         };
-        self.take_answer(account, known, assessment, evaluation, job)
+        let end = Some((job, Finish::Done));
+        self.take_answer(account, known, assessment, evaluation, end)
             .await
-            .map_err(AskError::Look)
+            .map_err(AskError::Look)?;
+        Ok(Did::Finished)
     }
 
     /// The bucket of an item, judged as it was recorded, with the exception that covers it. What
@@ -208,24 +233,48 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         known: ResourceRecord,
         assessment: Option<Assessment>,
         evaluation: RuleEvaluation,
-        job: &Job,
-    ) -> Result<Did, LookError> {
+        end: Option<(&Job, Finish)>,
+    ) -> Result<(), LookError> {
         let standing: Vec<EvaluationRecord> = known
             .evaluations
             .iter()
             .filter(|record| record.rule_name != evaluation.rule_name)
             .cloned()
             .collect();
-        self.record_answer(account, known, assessment, &[evaluation], &standing, job)
+        self.record_answer(account, known, assessment, &[evaluation], &standing, end)
             .await
     }
 }
 
+/// How long it is at most until an account is looked at again that is not recorded yet.
+const AGAIN_BY_THEN: Duration = Duration::from_secs(30);
+
+/// The work that asks a rule's function about a resource.
+fn evaluate(rule: &str, key: &ResourceKey, due_at: Timestamp) -> NewJob {
+    NewJob {
+        kind: JobKind::Evaluate,
+        key: format!("evaluate {rule} {key}"),
+        payload: json!({
+            "rule": rule,
+            "account": key.account,
+            "resourceType": key.resource_type,
+            "resourceId": key.resource_id,
+        }),
+        due_at,
+    }
+}
+
 /// Why a function's answer was not recorded.
+#[derive(Debug, Error)]
 enum AskError {
+    #[error(transparent)]
     Send(SendError),
+    #[error("{0}")]
     Answer(String),
+    #[error(transparent)]
     Look(LookError),
+    #[error("the account is not recorded yet")]
+    NotRecorded,
 }
 
 impl From<RepositoryError> for AskError {

@@ -211,6 +211,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             events,
             unanswered: None,
             patient: false,
+            seen_at: None,
         };
         match found {
             Found::Gone => looking.gone(job).await,
@@ -231,7 +232,8 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
 }
 
 impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
-    /// Records what a function says of a resource that is as it was recorded.
+    /// Records what a function says of a resource that is as it was recorded. It was not looked at for
+    /// that: an event whose effect nobody saw is still to be seen.
     pub(crate) async fn record_answer(
         &self,
         account: &Account<A>,
@@ -239,10 +241,11 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         assessment: Option<Assessment>,
         evaluations: &[RuleEvaluation],
         standing: &[EvaluationRecord],
-        job: &Job,
-    ) -> Result<Did, LookError> {
+        end: Option<(&Job, Finish)>,
+    ) -> Result<(), LookError> {
         let now = self.clock.now();
         let item = known.item.clone();
+        let seen_at = known.observed_at;
         let fingerprint = assessment
             .as_ref()
             .and_then(|assessment| fingerprint::of(&assessment.bucket, &assessment.verdict));
@@ -253,6 +256,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             events: Vec::new(),
             unanswered: None,
             patient: false,
+            seen_at: Some(seen_at),
         };
         let (mut decision, raised) = looking.decided_on(&Seen {
             item: &item,
@@ -267,11 +271,9 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         let response = Response::Leave(Leave::NothingAllowed);
         let subject = looking.subject(&item, assessment.as_ref(), now);
         let notices = tell(&mut decision, &response, &subject);
-        let end = Some((job, Finish::Done));
         looking
             .commit(&item, decision, raised, notices, end, now)
-            .await?;
-        Ok(Did::Finished)
+            .await
     }
 }
 
@@ -360,6 +362,8 @@ struct Looking<'a, P, A: Reach, C> {
     unanswered: Option<String>,
     /// Whether that is likely to be answered soon, so that nothing is undecided by it yet.
     patient: bool,
+    /// When the resource was looked at, if that is not now.
+    seen_at: Option<Timestamp>,
 }
 
 impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {

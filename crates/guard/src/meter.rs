@@ -29,6 +29,16 @@ pub trait Meter: Send + Sync + 'static {
         let _ = result;
     }
 
+    /// The function of a custom rule was asked: `answered`, `failed`.
+    fn asked(&self, result: &'static str) {
+        let _ = result;
+    }
+
+    /// A function spoke of so many resources that are not recorded.
+    fn spoke_of_unknown(&self, resources: u64) {
+        let _ = resources;
+    }
+
     /// A delivery of `history` or a `snapshot` to the delivery channel ended: `delivered`, `failed`.
     fn filed(&self, what: &'static str, result: &'static str) {
         let _ = (what, result);

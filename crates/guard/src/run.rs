@@ -71,6 +71,7 @@ where
         due_at: now,
     });
     jobs.extend(guard.schedules_due(now).await?);
+    jobs.extend(guard.functions_to_ask(now).await?);
     jobs.extend([expiry::exceptions(now), coverage::coverage(now)]);
     if let (Some(channel), Some(_)) = (&guard.settings.delivery_channel, &files) {
         jobs.extend(history::scheduled(channel, now));

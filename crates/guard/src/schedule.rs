@@ -1,7 +1,7 @@
 //! Rules on a schedule, and resources that no listing of buckets finds.
 //!
 //! A rule that is due is evaluated as every other is: by a look at the resource, which reads it again
-//! and evaluates all rules that are about it.
+//! and evaluates all rules that are about it. A function is asked once for each account.
 
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use crate::account::{Account, Reach};
 use crate::arrive::{look, review, sweep};
 use crate::clock::Clock;
 use crate::error::CallError;
+use crate::functions::added::definition;
 use crate::gather::AccountFacts;
 use crate::record::account::volumes;
 use crate::repository::{Repository, RepositoryError};
@@ -23,7 +24,7 @@ use crate::watch::Guard;
 use crate::work::{Did, backoff, later};
 
 /// How many looks are asked for at once.
-const BATCH: u32 = 500;
+pub(crate) const BATCH: u32 = 500;
 
 #[derive(Debug, Error)]
 enum ScheduleError {
@@ -76,9 +77,12 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
     /// What is evaluated on a schedule: another rule or account has not been.
     fn evaluated(&self, frequency: Frequency) -> Value {
         let rules = self.settings.rules.iter();
-        let rules: Vec<&str> = rules
+        let rules: Vec<Value> = rules
             .filter(|rule| rule.is_enabled() && rule.frequency() == Some(frequency))
-            .map(|rule| rule.name())
+            .map(|rule| match definition(rule) {
+                Some(definition) => json!([rule.name(), definition]),
+                None => json!(rule.name()),
+            })
             .collect();
         let accounts: Vec<_> = self
             .accounts
@@ -124,12 +128,16 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             .rules
             .iter()
             .filter(|rule| rule.is_enabled() && rule.frequency() == Some(frequency))
+            // What a function speaks of, it reads itself.
+            .filter(|rule| rule.lambda().is_none())
             .flat_map(|rule| rule.resource_types())
             .map(String::as_str)
             .collect();
         let is_default = frequency == Frequency::default();
         let mut failed = None;
         for account in self.accounts.values() {
+            let functions = self.functions_on_schedule(account, frequency, now);
+            self.repository.request(&functions, now).await?;
             let recorder = &self.settings.recorder;
             let due = |resource_type: &str| {
                 recorder.records(resource_type) && (is_default || types.contains(&resource_type))
@@ -256,7 +264,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
     }
 }
 
-fn frequency_of(payload: &Value) -> Option<Frequency> {
+pub(crate) fn frequency_of(payload: &Value) -> Option<Frequency> {
     let wanted = payload["frequency"].as_str()?;
     let mut all = Frequency::ALL.into_iter();
     all.find(|frequency| frequency.as_str() == wanted)
@@ -273,7 +281,7 @@ fn done_name(frequency: Frequency) -> String {
 
 /// Times for many looks, so that they do not all ask the store at once: one after the other, within half
 /// the time until the next round.
-struct Spread {
+pub(crate) struct Spread {
     from: Timestamp,
     within: Duration,
     after: Duration,
@@ -283,7 +291,7 @@ struct Spread {
 const STEP: Duration = Duration::from_millis(100);
 
 impl Spread {
-    fn over(frequency: Frequency, from: Timestamp) -> Spread {
+    pub(crate) fn over(frequency: Frequency, from: Timestamp) -> Spread {
         Spread {
             from,
             within: interval(frequency) / 2,
@@ -291,7 +299,7 @@ impl Spread {
         }
     }
 
-    fn next(&mut self) -> Timestamp {
+    pub(crate) fn next(&mut self) -> Timestamp {
         let at = later(self.from, self.after);
         self.after += STEP;
         if self.after >= self.within {

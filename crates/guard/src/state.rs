@@ -346,7 +346,8 @@ pub enum JobKind {
     Sweep,
     /// Take the next step of a finding's escalation ladder.
     Escalate,
-    /// Ask a Lambda function about one resource.
+    /// Ask a Lambda function about one resource, or about an account as its schedule says; or have new
+    /// functions asked about everything that is recorded.
     Evaluate,
     /// Evaluate rules on their schedule.
     Periodic,

@@ -73,6 +73,8 @@ struct Inner {
     closed: Histogram,
     remediations: Family<ResultLabel, Counter>,
     deliveries: Family<ProtocolResult, Counter>,
+    functions_asked: Family<ResultLabel, Counter>,
+    functions_unknown: Counter,
     filed: Family<WhatResult, Counter>,
     filing_fails: Family<WhatLabel, Gauge>,
     account_up: Family<AccountLabel, Gauge>,
@@ -137,6 +139,8 @@ impl Metrics {
             closed: histogram(),
             remediations: Family::default(),
             deliveries: Family::default(),
+            functions_asked: Family::default(),
+            functions_unknown: Counter::default(),
             filed: Family::default(),
             filing_fails: Family::default(),
             account_up: Family::default(),
@@ -173,6 +177,8 @@ impl Metrics {
             closed "event_closed_seconds" "From an event's arrival to closed and verified"
             remediations "remediations" "Remediations, by how they ended"
             deliveries "deliveries" "Attempts to deliver a message, by protocol and how they ended"
+            functions_asked "functions_asked" "Questions to the functions of custom rules, by how they ended"
+            functions_unknown "functions_unknown_resources" "Resources that functions spoke of and that are not recorded"
             filed "delivery_channel" "Deliveries of history and snapshots to a bucket, by how they ended"
             filing_fails "delivery_channel_failing" "Whether deliveries of history or snapshots fail"
             account_up "account_up" "Whether an account is reached"
@@ -308,6 +314,19 @@ impl Metrics {
         self.0.deliveries.get_or_create(&labels).inc();
     }
 
+    /// The function of a custom rule was asked: `answered`, `failed`.
+    pub fn asked(&self, result: &'static str) {
+        let labels = ResultLabel {
+            result: result.to_owned(),
+        };
+        self.0.functions_asked.get_or_create(&labels).inc();
+    }
+
+    /// A function spoke of so many resources that are not recorded.
+    pub fn spoke_of_unknown(&self, resources: u64) {
+        self.0.functions_unknown.inc_by(resources);
+    }
+
     /// A delivery to the delivery channel ended: `delivered`, `failed`.
     pub fn filed(&self, what: &'static str, result: &'static str) {
         let labels = WhatResult {
@@ -438,6 +457,14 @@ impl guard::meter::Meter for Metrics {
 
     fn delivered(&self, protocol: &'static str, result: &'static str) {
         Metrics::delivered(self, protocol, result);
+    }
+
+    fn asked(&self, result: &'static str) {
+        Metrics::asked(self, result);
+    }
+
+    fn spoke_of_unknown(&self, resources: u64) {
+        Metrics::spoke_of_unknown(self, resources);
     }
 
     fn filed(&self, what: &'static str, result: &'static str) {

@@ -238,6 +238,10 @@ fn use_all(guarded: &Guarded) {
     metrics.closed_after(SignedDuration::from_millis(40));
     metrics.remediated("succeeded");
     metrics.delivered("email", "accepted");
+    metrics.asked("answered");
+    metrics.asked("failed");
+    metrics.asked("failed");
+    metrics.spoke_of_unknown(7);
     metrics.filed("snapshot", "failed");
     metrics.called(ACCOUNT, 12, 1);
 }
@@ -283,6 +287,9 @@ async fn metrics_have_what_was_counted_and_what_the_store_has() {
             r#"deliveries_total{protocol="email",result="accepted"}"#,
             1.0,
         ),
+        (r#"functions_asked_total{result="answered"}"#, 1.0),
+        (r#"functions_asked_total{result="failed"}"#, 2.0),
+        (r#"functions_unknown_resources_total"#, 7.0),
         (
             r#"delivery_channel_total{what="snapshot",result="failed"}"#,
             1.0,

@@ -19,6 +19,9 @@ use crate::item::{ConfigurationItem, diff_json, millis};
 pub const LARGEST_EVENT: usize = 256 * 1024;
 /// How many evaluations one answer may hold (AWS Config API reference, `PutEvaluations`).
 pub const MOST_EVALUATIONS: usize = 100;
+/// How many evaluations the answer to a schedule may hold. For AWS Config a function calls
+/// `PutEvaluations` as often as it needs to; here one answer holds all of it.
+pub const MOST_SCHEDULED_EVALUATIONS: usize = 10_000;
 
 /// What is the same for every event of one call.
 #[derive(Clone, Copy, Debug)]
@@ -146,8 +149,8 @@ pub enum AnswerError {
          {{\"Evaluations\": [...]}}"
     )]
     NoEvaluations,
-    #[error("the answer holds {count} evaluations, and at most {MOST_EVALUATIONS} are taken")]
-    TooMany { count: usize },
+    #[error("the answer holds {count} evaluations, and at most {most} are taken")]
+    TooMany { count: usize, most: usize },
     #[error("the answer's ResultToken is not the one of this call")]
     Token,
     #[error("evaluation {index}: `{member}` is missing or no text")]
@@ -184,6 +187,30 @@ pub fn read_answer(
     result_token: &str,
     is_known: impl Fn(&str, &str) -> bool,
 ) -> Result<Vec<Reported>, AnswerError> {
+    read(answer, result_token, MOST_EVALUATIONS, is_known)
+}
+
+/// Reads what a function returned to [`scheduled_event`]. It may speak of any resource: whether that is
+/// recorded, who knows what is recorded has to see.
+///
+/// # Errors
+///
+/// The first thing that is wrong with the answer, apart from what it is about.
+pub fn read_scheduled_answer(
+    answer: &Value,
+    result_token: &str,
+) -> Result<Vec<Reported>, AnswerError> {
+    read(answer, result_token, MOST_SCHEDULED_EVALUATIONS, |_, _| {
+        true
+    })
+}
+
+fn read(
+    answer: &Value,
+    result_token: &str,
+    most: usize,
+    is_known: impl Fn(&str, &str) -> bool,
+) -> Result<Vec<Reported>, AnswerError> {
     if let Some(message) = answer.get("errorMessage").and_then(Value::as_str) {
         return Err(AnswerError::Failed {
             // Whatever the function writes is shown, but not all of it.
@@ -205,9 +232,10 @@ pub fn read_answer(
         }
         _ => return Err(AnswerError::NoEvaluations),
     };
-    if evaluations.len() > MOST_EVALUATIONS {
+    if evaluations.len() > most {
         return Err(AnswerError::TooMany {
             count: evaluations.len(),
+            most,
         });
     }
     let reported = evaluations

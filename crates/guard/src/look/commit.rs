@@ -82,7 +82,7 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         let commit = Commit {
             key: item.key.clone(),
             expected_version: self.known.as_ref().map(|known| known.version),
-            observed_at: now,
+            observed_at: self.seen_at.unwrap_or(now),
             item: decision
                 .item_is_new
                 .then(|| (item.clone(), content_hash.clone())),
@@ -111,7 +111,7 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
             version: commit.expected_version.unwrap_or(0) + 1,
             item: item.clone(),
             content_hash,
-            observed_at: now,
+            observed_at: commit.observed_at,
             evaluations: decision.evaluations,
             findings: decision.findings,
             exposures: decision

@@ -30,7 +30,8 @@ pub(crate) struct Rule {
     #[serde(default)]
     #[schemars(schema_with = "parameters")]
     pub(crate) parameters: BTreeMap<String, ParameterValue>,
-    /// The types that it is about. [default: all that a managed rule knows, else buckets]
+    /// The types that it is about. [default: all that a managed rule knows, else buckets; with a `frequency`, a
+    /// function is then asked on its schedule only]
     #[serde(default)]
     pub(crate) resource_types: Vec<String>,
     /// Only resources with a tag of this key.
@@ -39,7 +40,7 @@ pub(crate) struct Rule {
     /// Only resources whose tag of that key has this value.
     #[serde(default)]
     pub(crate) tag_value: Option<String>,
-    /// How often it is evaluated, if it has a schedule: `1h`, `3h`, `6h`, `12h` or `24h`.
+    /// How often it is evaluated, if it has a schedule, or a function is asked: `1h`, `3h`, `6h`, `12h` or `24h`.
     #[serde(default)]
     #[schemars(schema_with = "frequency")]
     pub(crate) frequency: Option<Frequency>,

@@ -545,18 +545,34 @@ fn the_rules_about_public_access_stay_unless_one_replaces_them() {
         ],
     );
     expect(
-        "[[rule]]\nname = \"own\"\nsource = \"lambda\"\nfrequency = \"6h\"\n\
-         lambda = \"arn:aws:lambda:eu-central-1:111122223333:function:own\"\n",
-        &[
-            "rule[0].frequency: a function is asked when its resource changes",
-            "leave `frequency` out",
-        ],
-    );
-    expect(
         "[[rule]]\nname = \"tags\"\nidentifier = \"REQUIRED_TAGS\"\nparameters = { tag1Kye = \"team\" }\n",
         &[
             "rule[0].parameters: \"tag1Kye\" is not a parameter",
             "did you mean `tag1Key`?",
         ],
     );
+}
+
+#[test]
+fn a_function_is_asked_by_changes_by_a_schedule_or_by_both() {
+    let types = "resource-types = [\"AWS::S3::Bucket\"]\n";
+    let every = "frequency = \"6h\"\n";
+    let usual = said(SMALL);
+    for (members, on_change, frequency) in [
+        (String::new(), true, None),
+        (types.to_owned(), true, None),
+        (every.to_owned(), false, Some("Six_Hours")),
+        (format!("{types}{every}"), true, Some("Six_Hours")),
+    ] {
+        let text = format!(
+            "{SMALL}[[rule]]\nname = \"own\"\nsource = \"lambda\"\n{members}\
+             lambda = \"arn:aws:lambda:eu-central-1:111122223333:function:own\"\n"
+        );
+        assert_eq!(said(&text), usual, "{members}");
+        let rules = rule::rules(&config(&text)).unwrap();
+        let own = rules.get("own").unwrap();
+        assert_eq!(own.trigger().on_change(), on_change, "{members}");
+        let own = own.frequency().map(|frequency| frequency.as_str());
+        assert_eq!(own, frequency, "{members}");
+    }
 }

@@ -9,6 +9,7 @@ pub(crate) mod enforcement;
 pub(crate) mod events;
 pub(crate) mod exceptions;
 pub(crate) mod findings;
+mod functions;
 pub(crate) mod history;
 mod judge;
 mod page;

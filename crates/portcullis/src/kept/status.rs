@@ -12,9 +12,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::enforcement::Stops;
+use super::functions::{Function, functions};
 use super::page::{ago, columns, json, moment, span};
 use super::{KeptArgs, ShapeArgs, delivery_channel, describe, failed};
-use crate::config::Account;
+use crate::config::{Account, Config};
 use crate::exit::{ExitStatus, Failure};
 use crate::live::block_on;
 use crate::output::print;
@@ -23,8 +24,8 @@ use crate::output::print;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes: 2 wrong usage or configuration; 1 a finding is open (acknowledged ones included); 3 nothing is \
-known to be open, but an account is not watched as it should be, or history or snapshots cannot be delivered; \
-0 all is well.")]
+known to be open, but an account is not watched as it should be, history or snapshots cannot be delivered, or \
+the function of a rule on a schedule gives no answer; 0 all is well.")]
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     kept: KeptArgs,
@@ -48,21 +49,24 @@ struct Status {
     stops: Stops,
     /// How deliveries of history and snapshots do, as far as one was ever tried.
     channel: Vec<(Delivered, DeliveryStatus)>,
+    /// How functions do that are asked on a schedule.
+    functions: Vec<Function>,
     now: Timestamp,
     /// How old the last sweep of an account may be, by its id; of one that is not among them, an hour.
     stale_after: BTreeMap<String, SignedDuration>,
 }
 
-/// How old the last sweep of each configured account may be.
-fn patience(args: &StatusArgs) -> BTreeMap<String, SignedDuration> {
+/// The configuration that names the store, if one does.
+fn configured(args: &StatusArgs) -> Option<Config> {
     if args.kept.store.is_some() {
-        return BTreeMap::new();
+        return None;
     }
-    // A configuration that is not in order is said by who opens the store that it names.
-    let Ok(loaded) = args.kept.loaded() else {
-        return BTreeMap::new();
-    };
-    let config = &loaded.config;
+    // One that is not in order is said by who opens the store that it names.
+    args.kept.loaded().ok().map(|loaded| loaded.config)
+}
+
+/// How old the last sweep of each configured account may be.
+fn patience(config: &Config) -> BTreeMap<String, SignedDuration> {
     let of = |own: &Account| {
         let every = own.sweep_interval(&config.recorder).0;
         let thrice = every.checked_mul(3).unwrap_or(SignedDuration::MAX);
@@ -91,7 +95,8 @@ async fn gather(args: &StatusArgs) -> Result<Status, Failure> {
         limit: SHOWN,
         ..FindingFilter::default()
     };
-    let mut stale_after = patience(args);
+    let config = configured(args);
+    let mut stale_after = config.as_ref().map(patience).unwrap_or_default();
     if let Some(minutes) = args.stale_after {
         let asked = SignedDuration::from_mins(i64::from(minutes));
         stale_after.values_mut().for_each(|own| *own = asked);
@@ -106,8 +111,13 @@ async fn gather(args: &StatusArgs) -> Result<Status, Failure> {
             channel.push((what, status));
         }
     }
+    let functions = match &config {
+        Some(config) => functions(&store, config).await?,
+        None => Vec::new(),
+    };
     Ok(Status {
         channel,
+        functions,
         coverage: store.coverage().await.map_err(failed)?,
         open: store.findings(&open).await.map_err(failed)?,
         totals: store.totals().await.map_err(failed)?,
@@ -140,7 +150,7 @@ impl Status {
             .any(|(_, own)| own.failing_since.is_some());
         if !self.open.is_empty() {
             ExitStatus::Open
-        } else if unwatched || undelivered {
+        } else if unwatched || undelivered || self.functions.iter().any(Function::fails) {
             ExitStatus::Incomplete
         } else {
             ExitStatus::Closed
@@ -177,6 +187,7 @@ impl Status {
             "delivery_channel": self.channel.iter().map(|(what, status)| {
                 (what.as_str().to_owned(), delivery_channel::described(status))
             }).collect::<serde_json::Map<_, _>>(),
+            "functions": self.functions.iter().map(Function::as_json).collect::<Vec<_>>(),
             "enforcement_stopped": everywhere,
             "enforcement_stopped_accounts": accounts,
         })
@@ -307,6 +318,9 @@ impl Status {
         for (what, status) in &self.channel {
             let said = delivery_channel::sentence(status, self.now);
             let _ = writeln!(text, "Delivery channel, {what}: {said}");
+        }
+        for function in &self.functions {
+            let _ = writeln!(text, "{}", function.as_text(self.now));
         }
     }
 }

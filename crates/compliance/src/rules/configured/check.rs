@@ -178,9 +178,10 @@ fn lambda_rule(config: &RuleConfig) -> Result<Checked, Wrong> {
         .iter()
         .map(|(name, value)| (name.clone(), value.to_text()))
         .collect();
-    Ok((
-        Kind::Lambda(Lambda { target, parameters }),
-        types_or_buckets(config),
-        trigger,
-    ))
+    // Asked on a schedule, it speaks of whatever it likes.
+    let types = match trigger {
+        Trigger::Periodic => Vec::new(),
+        _ => types_or_buckets(config),
+    };
+    Ok((Kind::Lambda(Lambda { target, parameters }), types, trigger))
 }

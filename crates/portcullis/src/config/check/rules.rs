@@ -35,15 +35,6 @@ pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
         problems.push(problem);
     }
     for (index, rule) in config.rule.iter().enumerate() {
-        if rule.lambda.is_some() && rule.frequency.is_some() {
-            problems.push(
-                Problem::error(
-                    at!["rule", index, "frequency"],
-                    "a function is asked when its resource changes; on a schedule it is not asked yet",
-                )
-                .hint("leave `frequency` out"),
-            );
-        }
         let public = PUBLIC_ACCESS
             .iter()
             .any(|own| rule.identifier.as_deref() == Some(own.about().identifier));
