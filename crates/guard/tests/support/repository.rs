@@ -55,6 +55,23 @@ pub struct MemoryRepository {
     pub power: Arc<Power>,
     /// What somebody else does, once, when exposures have been read.
     pub meddler: Mutex<Option<Meddler>>,
+    /// How it answers who wants to hold a job longer.
+    pub renewal: Mutex<Renewal>,
+    /// How often somebody wanted to.
+    pub renewals: watch::Sender<u32>,
+}
+
+/// How a store answers who wants to hold a job longer.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Renewal {
+    #[default]
+    Granted,
+    /// Somebody else has the job.
+    Lost,
+    /// The store is away.
+    Unavailable,
+    /// The store says nothing.
+    Silent,
 }
 
 /// Changes what is kept.
@@ -66,6 +83,8 @@ impl MemoryRepository {
             disk: watch::Sender::new(disk),
             power,
             meddler: Mutex::default(),
+            renewal: Mutex::default(),
+            renewals: watch::Sender::default(),
         }
     }
 
@@ -266,6 +285,18 @@ impl Repository for MemoryRepository {
         lease: Duration,
         now: Timestamp,
     ) -> Result<(), RepositoryError> {
+        let renewal = *self.renewal.lock().unwrap();
+        self.renewals.send_modify(|renewals| *renewals += 1);
+        match renewal {
+            Renewal::Granted => {}
+            Renewal::Lost => return Err(RepositoryError::LeaseLost),
+            Renewal::Unavailable => {
+                return Err(RepositoryError::Unavailable {
+                    detail: "away".to_owned(),
+                });
+            }
+            Renewal::Silent => std::future::pending().await,
+        }
         self.write(|disk| match disk.jobs.get_mut(&job.id) {
             Some(row) if row.job.lease == job.lease => {
                 row.held_until = Some(now + SignedDuration::try_from(lease).unwrap());
