@@ -11,6 +11,7 @@
 pub mod account;
 pub mod bucket;
 mod comparable;
+pub mod object_acls;
 pub mod unread;
 pub mod volume;
 

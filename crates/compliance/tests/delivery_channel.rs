@@ -58,6 +58,7 @@ fn corpus() -> (Vec<ConfigurationItem>, BTreeMap<String, Judged>) {
             owner: None,
             tags: BTreeMap::new(),
             parts: BTreeMap::new(),
+            object_acls: compliance::item::object_acls::ObjectAcls::default(),
             related_events: Vec::new(),
         };
         verdicts.insert(region, judged(&bucket));

@@ -176,6 +176,7 @@ fn taken() -> Taken {
                 }),
             ),
         ]),
+        object_acls: compliance::item::object_acls::ObjectAcls::default(),
         related_events: vec!["e1".to_owned()],
     }
 }

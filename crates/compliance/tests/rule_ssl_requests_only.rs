@@ -185,6 +185,7 @@ fn what_complies_denies_every_request_and_what_does_not_shows_one() {
                     owner: None,
                     tags: BTreeMap::new(),
                     parts: BTreeMap::new(),
+                    object_acls: compliance::item::object_acls::ObjectAcls::default(),
                     related_events: Vec::new(),
                 },
             );

@@ -7,8 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use compliance::item::{BUCKET, ConfigurationItem, ItemStatus, ResourceKey, VOLUME};
 use compliance::rules::configured::{CUSTOM_LAMBDA, Frequency, LambdaTarget, RuleConfig, RuleSet};
 use compliance::rules::{
-    ALL, Annotation, ComplianceType, PUBLIC_ACCESS, Parameters, RuleEvaluation, Subject,
-    evaluate_one,
+    ALL, Annotation, BUILT_IN, ComplianceType, Parameters, RuleEvaluation, Subject, evaluate_one,
 };
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -195,7 +194,7 @@ fn the_default_set_is_the_two_rules_about_public_access() {
     );
     assert_eq!(set.periodic(Frequency::OneHour, &subject(&open())), []);
     assert!(set.reads().contains("s3:GetBucketAcl"));
-    assert_eq!(set.iter().count(), PUBLIC_ACCESS.len());
+    assert_eq!(set.iter().count(), BUILT_IN.len());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! known now.
 //!
 //! - Each rule whose answer differs makes a compliance change.
-//! - Each cause that lets somebody in (ACL, policy, access point), each that could not be decided, and
+//! - Each cause that lets somebody in (ACL, policy, access point, ACLs of objects), each that could not be decided, and
 //!   each other rule that fails is a finding. A cause that was not there before opens it (again); one
 //!   that is gone resolves it.
 //! - A cause that can no longer be decided is neither: what was open counts as open until it is seen
@@ -21,14 +21,14 @@ use compliance::assessment::Assessment;
 use compliance::compliance_change::{ComplianceChange, EvaluationResult};
 use compliance::item::{ConfigurationItem, ResourceKey};
 use compliance::rules::{ComplianceType, RuleEvaluation};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::state::{
     EvaluationRecord, EventRecord, Exposure, Finding, FindingState, ResourceRecord, finding_id,
 };
 
 pub(crate) use causes::is_way_in;
-pub use causes::{ACCESS_POINT, ACL, Cause, POLICY, UNDECIDED, causes};
+pub use causes::{ACCESS_POINT, ACL, Cause, OBJECT_ACL, POLICY, UNDECIDED, causes};
 
 /// What a look found.
 #[derive(Clone, Copy, Debug)]
@@ -173,7 +173,7 @@ impl Decision {
         let Some(known) = known else { return };
         // The fingerprint is of all ways in together: where one came or went, it says nothing of the others.
         let comparable = !self.findings.iter().any(|finding| {
-            causes::is_way_in(&finding.cause)
+            causes::is_way_into_bucket(&finding.cause)
                 && finding.cause != UNDECIDED
                 && (self.opened.contains(&finding.id) || self.resolved.contains(&finding.id))
         });
@@ -204,7 +204,7 @@ impl Decision {
                 && before.fingerprint.is_some()
                 && seen.fingerprint.is_some()
                 && before.fingerprint.as_deref() != seen.fingerprint;
-            if more || other {
+            if more || other || (finding.cause == OBJECT_ACL && more_objects(before, known, seen)) {
                 widened.push(before.id.clone());
             }
         }
@@ -233,7 +233,7 @@ impl Decision {
         let from = told.unwrap_or(seen.at);
         let exception = seen
             .assessment
-            .filter(|_| causes::is_way_in(&cause.name))
+            .filter(|_| causes::is_way_into_bucket(&cause.name))
             .and_then(|assessment| assessment.exception.clone());
         let index = match self.findings.iter().position(|known| known.id == id) {
             Some(index) => index,
@@ -276,7 +276,7 @@ impl Decision {
         finding.witness = cause.witness.clone();
         finding.fingerprint = seen
             .fingerprint
-            .filter(|_| causes::is_way_in(&cause.name))
+            .filter(|_| causes::is_way_into_bucket(&cause.name))
             .map(str::to_owned);
         if !cause.is_exposure {
             return;
@@ -333,6 +333,24 @@ impl Decision {
             }
         }
     }
+}
+
+/// How long people who were told of public objects hear nothing of further ones.
+const OBJECTS_AGAIN_AFTER: SignedDuration = SignedDuration::from_hours(1);
+
+/// Whether there are public objects that whoever was told, or looks after it, does not know of. As long as
+/// nobody does, they are told of now and then, not of each.
+fn more_objects(before: &Finding, known: &ResourceRecord, seen: &Seen<'_>) -> bool {
+    let lately = before
+        .told_at
+        .is_some_and(|told| seen.at.duration_since(told) < OBJECTS_AGAIN_AFTER);
+    let taken_care_of = matches!(before.state, FindingState::Acknowledged { .. });
+    let Some(assessment) = seen.assessment.filter(|_| taken_care_of || !lately) else {
+        return false;
+    };
+    let now = causes::public_keys(seen.item, &assessment.bucket);
+    let then = causes::public_keys(&known.item, &assessment.bucket);
+    !now.is_subset(&then)
 }
 
 fn new_finding(key: &ResourceKey, id: &str, cause: &Cause, from: Timestamp) -> Finding {

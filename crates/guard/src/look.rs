@@ -11,6 +11,7 @@
 
 mod commit;
 mod enforcing;
+mod objects;
 mod other;
 mod outcome;
 mod past;

@@ -36,7 +36,7 @@ pub enum Operation {
     GetAccessPointPolicy,
     /// A sample of a bucket's keys.
     ListObjects,
-    /// The ACL of one object of the sample.
+    /// The ACL of one object: of one that an event told of, or of a sample.
     GetObjectAcl,
     /// Writes a bucket's ACL.
     PutBucketAcl,
@@ -411,9 +411,10 @@ impl Operation {
         matches!(self.role(), Role::Reader | Role::Responder)
     }
 
-    /// Whether the guard makes it to record: what a scan does, and the rest of the configuration.
+    /// Whether the guard makes it to record: what a scan does, the rest of the configuration, and the ACLs
+    /// of objects.
     pub fn is_of_recorder(self) -> bool {
-        matches!(self.role(), Role::Reader | Role::Recorder)
+        matches!(self.role(), Role::Reader | Role::Recorder) || self == Operation::GetObjectAcl
     }
 }
 

@@ -138,12 +138,12 @@ pub trait ReadBuckets: Send + Sync {
         limit: u16,
     ) -> impl Future<Output = Result<Vec<String>, CallError>> + Send;
 
-    /// The ACL of one object.
+    /// The ACL of one object, if there is such an object.
     fn object_acl(
         &self,
         bucket: &BucketAddress,
         key: &str,
-    ) -> impl Future<Output = Result<Acl, CallError>> + Send;
+    ) -> impl Future<Output = Result<Option<Acl>, CallError>> + Send;
 }
 
 /// Writes a bucket's access configuration. There is no other write, and `delete_policy` and

@@ -11,6 +11,7 @@ use std::time::Duration;
 use compliance::assessment::Assessment;
 use compliance::exceptions::Exception;
 use compliance::fingerprint;
+use compliance::item::object_acls::ObjectAcls;
 use compliance::item::{ACCOUNT, BUCKET, ResourceKey};
 use jiff::{SignedDuration, Timestamp};
 use policy::action::AccessClass;
@@ -23,7 +24,7 @@ use tokio::sync::mpsc;
 use crate::account::{Account, Reach};
 use crate::arrive::{self, ALL, account_wide};
 use crate::clock::Clock;
-use crate::decide::{ACCESS_POINT, ACL, POLICY, UNDECIDED};
+use crate::decide::{ACCESS_POINT, ACL, OBJECT_ACL, POLICY, UNDECIDED};
 use crate::gather::Depth;
 use crate::look::EVENTS_AT_ONCE;
 use crate::ports::ReadBuckets as _;
@@ -115,7 +116,22 @@ struct Passed {
     /// What opens it, where a tag may except it.
     fingerprint: Option<String>,
     undecided: bool,
+    /// Whether ACLs of objects have an effect, as far as the sweep saw.
+    objects_may_be_public: Option<bool>,
     gaps: Vec<String>,
+}
+
+impl Passed {
+    /// Whether objects are known that were public by ACLs of their own, and may be so no longer: no sweep
+    /// sees them.
+    fn has_objects_to_follow(&self, known: &ResourceRecord) -> bool {
+        let told = known
+            .findings
+            .iter()
+            .any(|finding| finding.state.is_present() && finding.cause == OBJECT_ACL);
+        told || self.objects_may_be_public != Some(false)
+            && !ObjectAcls::of_item(&known.item).is_empty()
+    }
 }
 
 impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
@@ -212,6 +228,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
                         Some(Passed {
                             glimpse: Glimpse::of(&judged.assessment),
                             fingerprint,
+                            objects_may_be_public: verdict.objects_may_be_public,
                             undecided: verdict.read.is_undecided() || verdict.write.is_undecided(),
                             gaps: gaps_of(&judged.assessment),
                             name: judged.address.name,
@@ -239,7 +256,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             let mut looks = Vec::new();
             while let Some(mut bucket) = passing.recv().await {
                 undecided += u64::from(bucket.undecided);
-                gaps.extend(bucket.gaps);
+                gaps.extend(std::mem::take(&mut bucket.gaps));
                 let known = self
                     .repository
                     .resource(&account.id, BUCKET, &bucket.name)
@@ -269,6 +286,9 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
                     };
                     account_wide::made_for(&mut look, &about_all);
                     looks.push(look);
+                    self.ask_when_full(&mut looks).await?;
+                } else if known.is_some_and(|known| bucket.has_objects_to_follow(&known)) {
+                    looks.push(arrive::review(&account.id, BUCKET, &bucket.name, now));
                     self.ask_when_full(&mut looks).await?;
                 }
                 seen.insert(bucket.name);
@@ -455,7 +475,8 @@ fn incomplete(swept: &Swept) -> Option<String> {
 }
 
 /// What no verdict on a bucket speaks of.
-const OBJECT_ACLS: &str = "object ACLs: not watched where ACLs are in force";
+const OBJECT_ACLS: &str =
+    "object ACLs: sampled (where ACLs are in force, one is read when an event tells of its object)";
 
 /// What could not be read of a bucket, without the bucket's name: what is missing is the same for many.
 fn gaps_of(assessment: &Assessment) -> Vec<String> {

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::decide::{ACCESS_POINT, ACL, Decision, POLICY, UNDECIDED, is_way_in};
+use crate::decide::{ACCESS_POINT, ACL, Decision, OBJECT_ACL, POLICY, UNDECIDED, is_way_in};
 use crate::responder::{Hold, Leave, Response};
 use crate::state::{BusEvent, EventRecord, Exposure, Finding, FindingState};
 
@@ -164,6 +164,7 @@ fn present(decision: &Decision) -> Vec<(String, StillOpen)> {
                 ACL => StillOpen::Acl,
                 POLICY => StillOpen::Policy,
                 ACCESS_POINT => StillOpen::AccessPoint,
+                OBJECT_ACL => StillOpen::ObjectAcl,
                 UNDECIDED => StillOpen::Undecided,
                 _ => return None,
             };
@@ -272,20 +273,26 @@ pub fn tell_standing(
 ) -> Notice {
     let exposure = exposures.iter().max_by_key(|exposure| exposure.detected_at);
     let mut notice = summary(NoticeKind::Opened, finding, exposures, account_label, now);
-    if let Some(via) = mechanism(finding) {
-        let classes = exposure.map(|exposure| exposure.classes.as_slice());
-        notice.mechanisms = classes
-            .unwrap_or_default()
-            .iter()
-            .filter_map(|class| match class.as_str() {
-                "read" => Some(Access::Read),
-                "write" => Some(Access::Write),
-                _ => None,
-            })
-            .map(|access| WayIn { via, access })
-            .collect();
-    }
+    notice.mechanisms = ways_in(finding, exposure);
     notice
+}
+
+/// The ways in of a finding as its exposure has them.
+fn ways_in(finding: &Finding, exposure: Option<&Exposure>) -> Vec<WayIn> {
+    let Some(via) = mechanism(finding) else {
+        return Vec::new();
+    };
+    let classes = exposure.map(|exposure| exposure.classes.as_slice());
+    classes
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|class| match class.as_str() {
+            "read" => Some(Access::Read),
+            "write" => Some(Access::Write),
+            _ => None,
+        })
+        .map(|access| WayIn { via, access })
+        .collect()
 }
 
 fn told_remediation(remediated: &Remediated<'_>) -> Remediation {
@@ -344,6 +351,7 @@ fn closes(plan: &compliance::remediation::RemediationPlan, cause: &str) -> bool 
         ACL => through(|access| &access.acl),
         POLICY => through(|access| &access.policy),
         ACCESS_POINT => through(|access| &access.access_points),
+        OBJECT_ACL => plan.expected.objects_may_be_public == Some(false),
         _ => false,
     }
 }
@@ -353,6 +361,7 @@ fn mechanism(finding: &Finding) -> Option<Mechanism> {
         ACL => Some(Mechanism::Acl),
         POLICY => Some(Mechanism::Policy),
         ACCESS_POINT => Some(Mechanism::AccessPoint),
+        OBJECT_ACL => Some(Mechanism::ObjectAcl),
         _ => None,
     }
 }
@@ -395,7 +404,13 @@ fn about(
         .max_by_key(|exposure| exposure.detected_at);
     let mut notice = summary(kind, finding, exposures, subject.account_label, subject.now);
     if let (Some(assessment), Some(mechanism)) = (subject.assessment, mechanism(finding)) {
-        notice = notice.with_evidence(assessment, Some(mechanism), subject.endpoint);
+        notice = match mechanism {
+            Mechanism::ObjectAcl => {
+                let ways = ways_in(finding, exposure);
+                notice.with_objects(subject.item, assessment, ways, subject.endpoint)
+            }
+            of_bucket => notice.with_evidence(assessment, Some(of_bucket), subject.endpoint),
+        };
     }
     notice.event = who_did_it(exposure, subject.events);
     notice.exposure = exposure.map(|exposure| ToldExposure {
@@ -435,6 +450,7 @@ fn severity(finding: &Finding, exposures: &[Exposure]) -> Severity {
         .max_by_key(|exposure| exposure.detected_at);
     match finding.cause.as_str() {
         ACL | POLICY | ACCESS_POINT => own.map_or(Severity::High, of),
+        OBJECT_ACL => own.map_or(Severity::Medium, of),
         // Where somebody could get in, not to know is as bad.
         UNDECIDED => exposures
             .iter()

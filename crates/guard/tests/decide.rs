@@ -159,6 +159,7 @@ impl Watched {
             owner: None,
             tags: BTreeMap::new(),
             parts: BTreeMap::new(),
+            object_acls: compliance::item::object_acls::ObjectAcls::default(),
             related_events: Vec::new(),
         };
         let key = ResourceKey::bucket("111122223333", "eu-central-1", "b");

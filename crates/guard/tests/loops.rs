@@ -311,10 +311,8 @@ impl Process {
 
 fn closed() -> State {
     State {
-        block: None,
-        policy: None,
         acl: private_acl(),
-        ownership: None,
+        ..State::default()
     }
 }
 

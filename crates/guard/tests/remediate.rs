@@ -91,7 +91,7 @@ fn open() -> State {
         block: Some(only(|b| b.block_public_acls = true)),
         policy: Some(public_policy("b", "s3:*")),
         acl: public_acl(),
-        ownership: None,
+        ..State::default()
     }
 }
 

@@ -150,7 +150,8 @@ pub struct ActionTable {
     actions: Vec<Action>,
     by_lower_name: HashMap<String, usize>,
     other: HashMap<String, String>,
-    acl_bucket: BTreeMap<String, ActionSet>,
+    acl_bucket: AclTable,
+    acl_object: AclTable,
     all: ActionSet,
     read: ActionSet,
     objects: ActionSet,
@@ -158,6 +159,9 @@ pub struct ActionTable {
     by_interest: Vec<usize>,
     version: String,
 }
+
+/// What each permission of an ACL lets its grantee do.
+type AclTable = BTreeMap<String, ActionSet>;
 
 /// The actions that say most about what is open, first.
 const MOST_TELLING: &[&str] = &[
@@ -187,6 +191,7 @@ struct Listed {
 #[derive(Deserialize)]
 struct AclPermissions {
     bucket: BTreeMap<String, Vec<String>>,
+    object: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -230,17 +235,17 @@ impl ActionTable {
                 .filter(|(_, a)| wanted(a))
                 .fold(ActionSet::EMPTY, |set, (index, _)| set.with(index))
         };
-        let acl_bucket = file
-            .acl_permissions
-            .bucket
-            .iter()
-            .map(|(permission, names)| {
-                (
-                    permission.clone(),
-                    set(&|a| names.iter().any(|n| a.name[3..] == *n)),
-                )
-            })
-            .collect();
+        let acl = |permissions: &BTreeMap<String, Vec<String>>| -> AclTable {
+            permissions
+                .iter()
+                .map(|(permission, names)| {
+                    (
+                        permission.clone(),
+                        set(&|a| names.iter().any(|n| a.name[3..] == *n)),
+                    )
+                })
+                .collect()
+        };
         ActionTable {
             by_lower_name: actions
                 .iter()
@@ -257,7 +262,8 @@ impl ActionTable {
                     )
                 })
                 .collect(),
-            acl_bucket,
+            acl_bucket: acl(&file.acl_permissions.bucket),
+            acl_object: acl(&file.acl_permissions.object),
             all: set(&|_| true),
             read: set(&|a| a.class() == AccessClass::Read),
             objects: set(&|a| a.resource == ResourceType::Object),
@@ -317,16 +323,11 @@ impl ActionTable {
     }
     /// What a permission on the bucket's ACL lets its grantee do.
     pub fn granted_by_bucket_acl(&self, permission: Permission) -> ActionSet {
-        if permission == Permission::FullControl {
-            return self
-                .acl_bucket
-                .values()
-                .fold(ActionSet::EMPTY, |all, set| all.or(*set));
-        }
-        self.acl_bucket
-            .get(permission.as_str())
-            .copied()
-            .unwrap_or_default()
+        granted(&self.acl_bucket, permission)
+    }
+    /// What a permission on an object's own ACL lets its grantee do with that object.
+    pub fn granted_by_object_acl(&self, permission: Permission) -> ActionSet {
+        granted(&self.acl_object, permission)
     }
     /// The indexes of all actions, those that say most about what is open first.
     pub(crate) fn by_interest(&self) -> &[usize] {
@@ -351,6 +352,15 @@ impl ActionTable {
             .filter(|(_, a)| pattern.matches(&a.lower))
             .fold(ActionSet::EMPTY, |set, (index, _)| set.with(index))
     }
+}
+
+fn granted(table: &AclTable, permission: Permission) -> ActionSet {
+    if permission == Permission::FullControl {
+        return table
+            .values()
+            .fold(ActionSet::EMPTY, |all, set| all.or(*set));
+    }
+    table.get(permission.as_str()).copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -378,5 +388,9 @@ mod tests {
             table.granted_by_bucket_acl(Permission::FullControl).len(),
             6
         );
+        let by_object = table.granted_by_object_acl(Permission::FullControl);
+        assert_eq!(by_object.len(), 6);
+        assert_eq!(by_object.without(table.on_objects()).len(), 0);
+        assert_eq!(table.granted_by_object_acl(Permission::Write).len(), 0);
     }
 }

@@ -10,7 +10,8 @@
 //! that we do not understand, or hangs on a part that could not be read is undecided.
 
 use crate::action::AccessClass;
-use crate::bucket::Bucket;
+use crate::bucket::{Acl, Bucket};
+use crate::observed::Observed;
 use crate::request::Request;
 
 /// The whole answer about one bucket.
@@ -47,6 +48,16 @@ pub struct Access {
     pub access_points: Answer,
 }
 
+/// The answer about one object, as far as its own ACL lets untrusted callers in. What lets them in to
+/// all of the bucket is [`Verdict`]'s.
+#[derive(Clone, Debug)]
+pub struct ObjectAccess {
+    /// Reading the object or its ACL.
+    pub read: Answer,
+    /// Changing its ACL.
+    pub write: Answer,
+}
+
 /// Open with a witness, closed with reasons, or undecided with reasons.
 #[derive(Clone, Debug)]
 pub enum Answer {
@@ -80,7 +91,7 @@ pub struct Witness {
 pub enum Via {
     /// The bucket policy.
     Policy,
-    /// The bucket's ACL.
+    /// The bucket's ACL; in an [`ObjectAccess`] the object's own.
     Acl,
     /// The policy of this access point (ARN).
     AccessPoint(String),
@@ -198,6 +209,16 @@ impl Access {
     }
 }
 
+impl ObjectAccess {
+    /// The answer for a class.
+    pub fn access(&self, class: AccessClass) -> &Answer {
+        match class {
+            AccessClass::Read => &self.read,
+            AccessClass::Write => &self.write,
+        }
+    }
+}
+
 impl Answer {
     /// The witness, if open.
     pub fn witness(&self) -> Option<&Witness> {
@@ -222,4 +243,13 @@ impl Verdict {
 /// Judges one bucket. Pure: the same bucket gives the same verdict.
 pub fn judge(bucket: &Bucket) -> Verdict {
     crate::symbolic::judge(bucket)
+}
+
+/// Judges what the ACL of one object lets untrusted callers do with it, in a bucket with this Block Public
+/// Access, Object Ownership and policy (whose Deny overrides what an ACL grants). Pure.
+///
+/// The rules of bucket ACLs hold: IgnorePublicAcls and BucketOwnerEnforced close it, and an ACL or another
+/// part that was not read leaves it undecided unless it cannot matter.
+pub fn judge_object(bucket: &Bucket, key: &str, acl: &Observed<Acl>) -> ObjectAccess {
+    crate::symbolic::judge_object(bucket, key, acl)
 }

@@ -13,6 +13,7 @@ use crate::shape;
 
 const NO_BLOCK: &[&str] = &["NoSuchPublicAccessBlockConfiguration"];
 const NO_POLICY: &[&str] = &["NoSuchBucketPolicy"];
+const NO_OBJECT: &[&str] = &["NoSuchKey"];
 const NO_OWNERSHIP: &[&str] = &["OwnershipControlsNotFoundError"];
 
 impl ReadBuckets for Store {
@@ -300,15 +301,23 @@ impl ReadBuckets for Store {
             .collect())
     }
 
-    async fn object_acl(&self, bucket: &BucketAddress, key: &str) -> Result<Acl, CallError> {
+    async fn object_acl(
+        &self,
+        bucket: &BucketAddress,
+        key: &str,
+    ) -> Result<Option<Acl>, CallError> {
         let operation = Operation::GetObjectAcl;
         let answer = self
-            .at(bucket, operation, &[], |client| {
+            .at(bucket, operation, NO_OBJECT, |client| {
                 let request = client.get_object_acl().bucket(&bucket.name).key(key);
                 send!(request, Document::Xml("AccessControlPolicy"))
             })
             .await?;
-        let answer = answered(operation, answer)?;
-        understood(operation, shape::acl(answer.owner(), answer.grants()))
+        match answer {
+            Some(answer) => {
+                understood(operation, shape::acl(answer.owner(), answer.grants())).map(Some)
+            }
+            None => Ok(None),
+        }
     }
 }

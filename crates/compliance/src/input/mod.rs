@@ -28,7 +28,7 @@ mod yaml;
 use std::fmt;
 
 use jiff::Timestamp;
-use policy::bucket::{BlockLevels, Bucket, Enforcement, PublicAccessBlock};
+use policy::bucket::{Acl, BlockLevels, Bucket, Enforcement, PublicAccessBlock};
 use policy::observed::{Observed, Unread};
 
 use crate::assessment::{Assessment, Source};
@@ -226,6 +226,11 @@ pub(crate) fn recorded_bucket(item: &Node, name: &str, options: &Options) -> Buc
         options,
     };
     config::recorded_bucket(&reader, name, item, &mut Vec::new()).bucket
+}
+
+/// An ACL in AWS Config's shape, which is given as JSON.
+pub(crate) fn recorded_acl(acl: &serde_json::Value) -> Observed<Acl> {
+    members::acl(&Node::from(acl)).observed
 }
 
 /// Reads one file. `Err` means that nothing of it could be read.

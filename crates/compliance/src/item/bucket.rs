@@ -12,6 +12,7 @@
 //! | `enforcement` | `aws`, or `cephRgw`: how the store enforces what it stores |
 //! | `accountPublicAccessBlock`, `organizationPublicAccessBlock` | the levels above; `null` if there is none |
 //! | `accessPoints` | `[{"arn", "vpcOrigin", "policy", "publicAccessBlock", "unread"}]`; `null` if there are none |
+//! | `objectAcls` | objects that are public by ACLs of their own (see [`super::object_acls`]); left out where none is known |
 //! | `resourceControlPolicies` | `[{"policyText"}]`; `null` if there are none |
 //! | `unread` | each part above or of AWS Config that was not read, and why (see [`super::unread`]) |
 //!
@@ -30,6 +31,7 @@ use policy::document::Policy;
 use policy::observed::Observed;
 use serde_json::{Map, Value, json};
 
+use super::object_acls::{OBJECT_ACLS, ObjectAcls};
 use super::{BUCKET, ConfigurationItem, ItemError, ItemStatus, ResourceKey, millis, unread};
 use crate::input;
 use crate::input::node::Node;
@@ -72,6 +74,8 @@ pub struct Taken {
     /// Further parts by AWS Config's name, in AWS Config's shape, such as
     /// `BucketVersioningConfiguration`.
     pub parts: BTreeMap<String, Observed<Value>>,
+    /// Objects that are known to be public by ACLs of their own.
+    pub object_acls: ObjectAcls,
     /// Ids of CloudTrail events that led to this item.
     pub related_events: Vec<String>,
 }
@@ -87,7 +91,10 @@ pub fn item(bucket: &Bucket, key: ResourceKey, taken: Taken) -> ConfigurationIte
     }
     parts.put_or_null(
         ACL,
-        bucket.acl.as_ref().map(|acl| Value::from(acl_text(acl))),
+        bucket
+            .acl
+            .as_ref()
+            .map(|acl| Value::from(acl_document(acl).to_string())),
     );
     parts.put(
         POLICY,
@@ -145,6 +152,9 @@ pub fn item(bucket: &Bucket, key: ResourceKey, taken: Taken) -> ConfigurationIte
     why.extend(layers.unread);
     if !why.is_empty() {
         portcullis.insert("unread".to_owned(), Value::Object(why));
+    }
+    if let Some(known) = taken.object_acls.to_json() {
+        portcullis.insert(OBJECT_ACLS.to_owned(), known);
     }
     portcullis.insert("partition".to_owned(), json!(bucket.partition));
     portcullis.insert("ownerAccount".to_owned(), json!(bucket.owner_account));
@@ -307,8 +317,8 @@ fn access_point(point: &AccessPoint) -> Value {
     Value::Object(members)
 }
 
-/// The ACL as AWS Config's text.
-fn acl_text(acl: &Acl) -> String {
+/// The ACL in AWS Config's shape.
+pub(super) fn acl_document(acl: &Acl) -> Value {
     let grants: Vec<Value> = acl
         .grants
         .iter()
@@ -331,7 +341,6 @@ fn acl_text(acl: &Acl) -> String {
         .as_ref()
         .map(|id| json!({"displayName": null, "id": id}));
     json!({"grantSet": null, "grantList": grants, "owner": owner, "isRequesterCharged": false})
-        .to_string()
 }
 
 fn permission(permission: Permission) -> &'static str {

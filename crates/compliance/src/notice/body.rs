@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::words::{self, moment, span};
-use super::{Access, Notice, NoticeKind, POLICY_LIMIT};
+use super::{Access, Mechanism, Notice, NoticeKind, POLICY_LIMIT};
 use crate::remediation::diff::indented;
 
 /// One part of a body.
@@ -74,11 +74,15 @@ pub(super) fn parts(notice: &Notice) -> Vec<Part> {
         verbatim("The statement that lets it in", laid_out(statement).0, None);
     }
     if !notice.grants.is_empty() {
-        verbatim(
-            "The public grants of the ACL",
-            notice.grants.join("\n"),
-            None,
-        );
+        let by_objects = notice
+            .mechanisms
+            .iter()
+            .any(|way| way.via == Mechanism::ObjectAcl);
+        let title = match by_objects {
+            true => "The objects and their public grants",
+            false => "The public grants of the ACL",
+        };
+        verbatim(title, notice.grants.join("\n"), None);
     }
     if let Some(remediation) = &notice.remediation {
         let note = remediation

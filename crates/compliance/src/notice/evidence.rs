@@ -4,6 +4,8 @@ use policy::public::{Via, Witness};
 
 use super::{Access, Mechanism, Notice, WayIn};
 use crate::assessment::Assessment;
+use crate::item::ConfigurationItem;
+use crate::item::object_acls::{KnownObject, ObjectAcls};
 use crate::report::describe;
 use crate::report::request::to_try;
 use crate::report::request_json;
@@ -77,6 +79,27 @@ impl Notice {
             .into_iter()
             .map(|at| describe::grant(bucket, at))
             .collect();
+        self
+    }
+
+    /// The notice with the objects that are public by ACLs of their own: the ways in, a request that gets
+    /// in, and the objects with what is granted on them, one a line.
+    #[must_use]
+    pub fn with_objects(
+        mut self,
+        item: &ConfigurationItem,
+        assessment: &Assessment,
+        ways: Vec<WayIn>,
+        endpoint: Option<&str>,
+    ) -> Notice {
+        let bucket = &assessment.bucket;
+        let objects = ObjectAcls::of_item(item).judge(bucket);
+        let witness = objects.iter().find_map(KnownObject::witness);
+        self.mechanisms = ways;
+        self.attempt = witness
+            .and_then(|witness| to_try(bucket, assessment.region.as_deref(), endpoint, witness))
+            .map(|attempt| attempt.command);
+        self.grants = objects.iter().map(KnownObject::to_string).collect();
         self
     }
 }

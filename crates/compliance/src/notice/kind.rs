@@ -163,6 +163,8 @@ pub enum Mechanism {
     Policy,
     /// An access point.
     AccessPoint,
+    /// ACLs of single objects.
+    ObjectAcl,
 }
 
 /// What else is open, or not known to be closed, when one cause is over.
@@ -175,6 +177,8 @@ pub enum StillOpen {
     Policy,
     /// An access point.
     AccessPoint,
+    /// ACLs of single objects.
+    ObjectAcl,
     /// Something that could not be decided.
     Undecided,
 }

@@ -64,6 +64,7 @@ pub(super) fn mechanism(mechanism: Mechanism) -> &'static str {
         Mechanism::Acl => "the ACL",
         Mechanism::Policy => "the bucket policy",
         Mechanism::AccessPoint => "an access point",
+        Mechanism::ObjectAcl => "ACLs of its objects",
     }
 }
 
@@ -73,6 +74,7 @@ pub(super) fn mechanism_briefly(mechanism: Mechanism) -> &'static str {
         Mechanism::Acl => "ACL",
         Mechanism::Policy => "policy",
         Mechanism::AccessPoint => "access point",
+        Mechanism::ObjectAcl => "object ACL",
     }
 }
 
@@ -82,6 +84,7 @@ fn way(open: StillOpen) -> Option<Mechanism> {
         StillOpen::Acl => Some(Mechanism::Acl),
         StillOpen::Policy => Some(Mechanism::Policy),
         StillOpen::AccessPoint => Some(Mechanism::AccessPoint),
+        StillOpen::ObjectAcl => Some(Mechanism::ObjectAcl),
         StillOpen::Undecided => None,
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write;
 use std::io;
 
-use policy::bucket::{Bucket, Grantee};
+use policy::bucket::{Bucket, Grant, Grantee};
 use policy::public::{Access, Answer, NotConsidered, Reason, Via, Why, Witness};
 use policy::request::Caller;
 
@@ -98,13 +98,18 @@ pub(super) fn statement(bucket: &Bucket, at: usize) -> String {
 /// `READ for AllUsers`.
 pub(crate) fn grant(bucket: &Bucket, at: usize) -> String {
     match bucket.acl.present().and_then(|acl| acl.grants.get(at)) {
-        Some(grant) => format!(
-            "grant {at} ({} to {})",
-            grant.permission.as_str(),
-            grantee(&grant.grantee)
-        ),
+        Some(grant) => format!("grant {at} ({})", granted(grant)),
         None => format!("grant {at}"),
     }
+}
+
+/// `READ to AllUsers`
+pub(crate) fn granted(grant: &Grant) -> String {
+    format!(
+        "{} to {}",
+        grant.permission.as_str(),
+        grantee(&grant.grantee)
+    )
 }
 
 fn grantee(grantee: &Grantee) -> &str {

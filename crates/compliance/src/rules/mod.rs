@@ -32,6 +32,7 @@ mod s3_bucket_public_write_prohibited;
 mod s3_bucket_server_side_encryption_enabled;
 mod s3_bucket_ssl_requests_only;
 mod s3_bucket_versioning_enabled;
+pub mod s3_object_acl_public_access_prohibited;
 mod subject;
 #[cfg(test)]
 mod testing;
@@ -55,6 +56,7 @@ pub use s3_bucket_public_write_prohibited::S3BucketPublicWriteProhibited;
 pub use s3_bucket_server_side_encryption_enabled::S3BucketServerSideEncryptionEnabled;
 pub use s3_bucket_ssl_requests_only::S3BucketSslRequestsOnly;
 pub use s3_bucket_versioning_enabled::S3BucketVersioningEnabled;
+pub use s3_object_acl_public_access_prohibited::S3ObjectAclPublicAccessProhibited;
 pub use subject::{Subject, evaluate_one};
 
 /// A managed rule.
@@ -105,10 +107,18 @@ pub const PUBLIC_ACCESS: &[&dyn PublicAccessRule] = &[
     &S3BucketPublicWriteProhibited,
 ];
 
+/// The rules that are there without being configured: those about who gets in to a bucket or its objects.
+pub const BUILT_IN: &[&dyn Rule] = &[
+    &S3BucketPublicReadProhibited,
+    &S3BucketPublicWriteProhibited,
+    &S3ObjectAclPublicAccessProhibited,
+];
+
 /// Every managed rule.
 pub const ALL: &[&dyn Rule] = &[
     &S3BucketPublicReadProhibited,
     &S3BucketPublicWriteProhibited,
+    &S3ObjectAclPublicAccessProhibited,
     &S3BucketLevelPublicAccessProhibited,
     &S3AccountLevelPublicAccessBlocks,
     &S3AccountLevelPublicAccessBlocksPeriodic,

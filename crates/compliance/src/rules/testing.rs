@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Parameters, Rule, Subject, evaluate_one};
 use crate::item::bucket::{self, Taken};
+use crate::item::object_acls::ObjectAcls;
 use crate::item::{ConfigurationItem, ItemStatus, ResourceKey, unread};
 
 /// A resource of a type, with nothing in it.
@@ -62,6 +63,7 @@ pub(super) fn recorded(bucket: &Bucket) -> ConfigurationItem {
             owner: None,
             tags: BTreeMap::new(),
             parts: BTreeMap::new(),
+            object_acls: ObjectAcls::default(),
             related_events: Vec::new(),
         },
     )

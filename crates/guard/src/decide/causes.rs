@@ -1,8 +1,13 @@
 //! What is wrong with a resource, cause by cause.
 
+use std::collections::BTreeSet;
+
+use compliance::item::ConfigurationItem;
+use compliance::item::object_acls::ObjectAcls;
 use compliance::report::request_json;
-use compliance::rules::ComplianceType;
+use compliance::rules::{ComplianceType, S3ObjectAclPublicAccessProhibited};
 use policy::action::AccessClass;
+use policy::bucket::Bucket;
 use policy::public::{Access, Answer};
 use serde_json::Value;
 
@@ -20,6 +25,8 @@ pub const ACL: &str = "acl";
 pub const POLICY: &str = "policy";
 /// An access point lets somebody in.
 pub const ACCESS_POINT: &str = "access-point";
+/// ACLs of single objects let somebody in to them.
+pub const OBJECT_ACL: &str = "object-acl";
 /// Whether somebody gets in could not be decided.
 pub const UNDECIDED: &str = "undecided";
 
@@ -38,7 +45,7 @@ const MECHANISMS: [(&str, &str, Part); 3] = [
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cause {
-    /// `acl`, `policy`, `access-point`, `undecided`, or the name of a rule.
+    /// `acl`, `policy`, `access-point`, `object-acl`, `undecided`, or the name of a rule.
     pub name: String,
     /// Names of the rules that fail by it.
     pub rule_names: Vec<String>,
@@ -54,6 +61,11 @@ pub struct Cause {
 
 /// Whether a cause is about who gets in, rather than a rule about something else.
 pub(crate) fn is_way_in(cause: &str) -> bool {
+    cause == OBJECT_ACL || is_way_into_bucket(cause)
+}
+
+/// Whether a cause is about who gets in to the bucket as such: what exceptions and fingerprints are about.
+pub(crate) fn is_way_into_bucket(cause: &str) -> bool {
     [ACL, POLICY, ACCESS_POINT, UNDECIDED].contains(&cause)
 }
 
@@ -64,8 +76,9 @@ pub fn causes(seen: &Seen<'_>) -> Vec<Cause> {
     }
     let answers = answers(seen);
     let mut causes = ways_in(seen, &answers);
+    causes.extend(public_objects(seen, &answers));
     for answer in &answers {
-        if answer.class().is_some() {
+        if answer.class().is_some() || answer.is_about_objects() {
             continue;
         }
         match answer.compliance_type {
@@ -100,6 +113,11 @@ impl RuleAnswer<'_> {
             .iter()
             .find(|(identifier, _)| *identifier == self.identifier)
             .map(|(_, class)| *class)
+    }
+
+    /// Whether it is the rule about ACLs of single objects.
+    fn is_about_objects(&self) -> bool {
+        self.identifier == S3ObjectAclPublicAccessProhibited::IDENTIFIER
     }
 }
 
@@ -212,6 +230,59 @@ fn ways_in(seen: &Seen<'_>, answers: &[RuleAnswer<'_>]) -> Vec<Cause> {
         });
     }
     causes
+}
+
+/// Objects that are public by ACLs of their own: one cause, however many they are.
+fn public_objects(seen: &Seen<'_>, answers: &[RuleAnswer<'_>]) -> Option<Cause> {
+    let failing: Vec<&RuleAnswer<'_>> = answers
+        .iter()
+        .filter(|answer| answer.is_about_objects())
+        .filter(|answer| {
+            matches!(
+                answer.compliance_type,
+                ComplianceType::NonCompliant | ComplianceType::InsufficientData
+            )
+        })
+        .collect();
+    let first = failing.first()?;
+    let objects = seen
+        .assessment
+        .map(|assessment| ObjectAcls::of_item(seen.item).judge(&assessment.bucket))
+        .unwrap_or_default();
+    let open = |class: AccessClass| {
+        let mut answers = objects.iter().map(|object| object.access.access(class));
+        answers.find_map(Answer::witness)
+    };
+    let classes = [AccessClass::Read, AccessClass::Write];
+    let witness = classes.into_iter().find_map(open);
+    let why = first.annotation.unwrap_or_default();
+    Some(Cause {
+        name: OBJECT_ACL.to_owned(),
+        rule_names: failing
+            .iter()
+            .map(|rule| rule.rule_name.to_owned())
+            .collect(),
+        annotation: match first.compliance_type {
+            ComplianceType::NonCompliant => why.to_owned(),
+            _ => format!("Whether objects are public by their own ACLs is not decided: {why}"),
+        },
+        classes: classes
+            .into_iter()
+            .filter(|class| open(*class).is_some())
+            .map(|class| class.as_str().to_owned())
+            .collect(),
+        is_exposure: witness.is_some(),
+        witness: witness.map(request_json),
+    })
+}
+
+/// The keys of objects that an item knows to be public by their own ACLs.
+pub(super) fn public_keys(item: &ConfigurationItem, bucket: &Bucket) -> BTreeSet<String> {
+    ObjectAcls::of_item(item)
+        .judge(bucket)
+        .into_iter()
+        .map(|object| object.key)
+        .collect()
 }
 
 /// Names of the rules about these classes that are not met.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::account::Reach;
 use crate::clock::Clock;
-use crate::decide::{ACCESS_POINT, ACL, Decision, POLICY, UNDECIDED};
+use crate::decide::{ACCESS_POINT, ACL, Decision, OBJECT_ACL, POLICY, UNDECIDED};
 use crate::event_rules::Raised;
 use crate::repository::{Repository, RepositoryError};
 use crate::state::{Commit, EventRecord, Finding, Finish, Job, NewJob, ResourceRecord};
@@ -144,13 +144,18 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
                 let mut findings = decision.findings.iter();
                 findings.any(|finding| finding.state.is_present() && finding.cause == cause)
             };
-            meter.judged(if [ACL, POLICY, ACCESS_POINT].into_iter().any(present) {
-                "open"
-            } else if present(UNDECIDED) {
-                "undecided"
-            } else {
-                "closed"
-            });
+            meter.judged(
+                if [ACL, POLICY, ACCESS_POINT, OBJECT_ACL]
+                    .into_iter()
+                    .any(present)
+                {
+                    "open"
+                } else if present(UNDECIDED) {
+                    "undecided"
+                } else {
+                    "closed"
+                },
+            );
         }
         for event in self.events.iter().filter(|_| self.unanswered.is_none()) {
             meter.verdict_after(now.duration_since(event.arrived_at));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use compliance::assessment::Assessment;
 use compliance::fingerprint;
 use compliance::item::bucket::{Taken, item};
+use compliance::item::object_acls::ObjectAcls;
 use compliance::item::{ConfigurationItem, ResourceKey};
 use jiff::Timestamp;
 use policy::bucket::Bucket;
@@ -180,7 +181,14 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
                 Depth::Everything(_) => parts,
                 Depth::Access(item) => parts_of(item),
             },
+            object_acls: ObjectAcls::default(),
             related_events: events.iter().map(|event| event.id.clone()).collect(),
+        };
+        let object_acls = self.object_acls(&gatherer, &judged, kept, events).await?;
+        let unanswered = unanswered.or_else(|| object_acls.in_passing().map(str::to_owned));
+        let taken = Taken {
+            object_acls,
+            ..taken
         };
         let address = judged.address.clone();
         let mut read = self.read_bucket(account, address, taken, judged.assessment);

@@ -39,6 +39,8 @@ pub struct State {
     pub policy: Option<String>,
     pub acl: Acl,
     pub ownership: Option<ObjectOwnership>,
+    /// Objects by their keys, with their ACLs.
+    pub objects: BTreeMap<String, Acl>,
 }
 
 /// Changes a bucket after a call.
@@ -287,8 +289,8 @@ impl ReadBuckets for Memory {
         self.get(Operation::ListObjects, at, |_| Vec::new())
     }
 
-    async fn object_acl(&self, at: &BucketAddress, _: &str) -> Result<Acl, CallError> {
-        self.get(Operation::GetObjectAcl, at, |s| s.acl.clone())
+    async fn object_acl(&self, at: &BucketAddress, key: &str) -> Result<Option<Acl>, CallError> {
+        self.get(Operation::GetObjectAcl, at, |s| s.objects.get(key).cloned())
     }
 }
 

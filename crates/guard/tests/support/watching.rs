@@ -134,6 +134,12 @@ impl Looks {
 
     /// Stores an event about a bucket, which asks for a look.
     pub async fn event(&self, id: &str, name: &str, bucket: &str) {
+        self.event_with(id, name, bucket, serde_json::Value::Null)
+            .await;
+    }
+
+    /// The same, with what the event's source said.
+    pub async fn event_with(&self, id: &str, name: &str, bucket: &str, detail: serde_json::Value) {
         let event = EventRecord {
             id: id.to_owned(),
             source: "cloudtrail".to_owned(),
@@ -146,7 +152,7 @@ impl Looks {
             resource_id: bucket.to_owned(),
             actor: Some("mallory".to_owned()),
             source_ip: None,
-            detail: serde_json::Value::Null,
+            detail,
             verdict_at: None,
             closed_at: None,
         };

@@ -1,11 +1,11 @@
 //! Policy, ACL and access points put together with Block Public Access and Object Ownership.
 
 use crate::action::{AccessClass, ActionTable};
-use crate::bucket::{AccessPoint, Bucket, Enforcement, ObjectOwnership, PublicAccessBlock};
+use crate::bucket::{AccessPoint, Acl, Bucket, Enforcement, ObjectOwnership, PublicAccessBlock};
 use crate::document::Policy;
 use crate::evaluate::{Decision, evaluate};
 use crate::observed::{Observed, Unread};
-use crate::public::{Access, Answer, Reason, Verdict, Via, Why, Witness};
+use crate::public::{Access, Answer, ObjectAccess, Reason, Verdict, Via, Why, Witness};
 use crate::request::Caller;
 
 use super::access_points::combined;
@@ -37,32 +37,53 @@ pub(super) struct Mechanism {
 pub(super) const CLASSES: [AccessClass; 2] = [AccessClass::Read, AccessClass::Write];
 
 pub(crate) fn judge(bucket: &Bucket) -> Verdict {
-    let controls: &[Policy] = bucket
-        .resource_control_policies
-        .present()
-        .map_or(&[], Vec::as_slice);
     let points = bucket
         .access_points
         .present()
         .map_or(&[][..], Vec::as_slice);
-    let policies = bucket
+    let names = Names::new(bucket, policies(bucket));
+    Judgement::new(bucket, &names).verdict(points)
+}
+
+pub(crate) fn judge_object(bucket: &Bucket, key: &str, acl: &Observed<Acl>) -> ObjectAccess {
+    let names = Names::new(bucket, policies(bucket));
+    let judgement = Judgement::new(bucket, &names);
+    let own = OwnAcl {
+        acl,
+        key: Some(key),
+    };
+    let mechanism = judgement.acl_mechanism(own);
+    let [read, write] = CLASSES.map(|class| judgement.acl_answer(class, own, mechanism.as_ref()));
+    ObjectAccess { read, write }
+}
+
+/// Every policy that has a say about a bucket.
+fn policies(bucket: &Bucket) -> impl Iterator<Item = &Policy> {
+    let controls = bucket.resource_control_policies.present();
+    let points = bucket.access_points.present();
+    let of_points = points.into_iter().flatten();
+    bucket
         .policy
         .present()
         .into_iter()
-        .chain(controls)
-        .chain(points.iter().filter_map(|point| point.policy.present()));
-    let names = Names::new(bucket, policies);
-    let judgement = Judgement {
-        bucket,
-        names: &names,
-        arns: Arns::of(bucket),
-        controls,
-        restrict: setting(bucket, "RestrictPublicBuckets", |b| {
-            b.restrict_public_buckets
-        }),
-        ignore: setting(bucket, "IgnorePublicAcls", |b| b.ignore_public_acls),
-    };
-    judgement.verdict(points)
+        .chain(controls.into_iter().flatten())
+        .chain(of_points.filter_map(|point| point.policy.present()))
+}
+
+/// The ACL of the bucket, or of the object with this key.
+#[derive(Clone, Copy)]
+struct OwnAcl<'p> {
+    acl: &'p Observed<Acl>,
+    key: Option<&'p str>,
+}
+
+impl OwnAcl<'_> {
+    fn whose(self) -> &'static str {
+        match self.key {
+            None => "the bucket's ACL",
+            Some(_) => "the object's ACL",
+        }
+    }
 }
 
 pub(super) struct Judgement<'p> {
@@ -102,6 +123,20 @@ fn setting(bucket: &Bucket, name: &str, part: fn(&PublicAccessBlock) -> bool) ->
 }
 
 impl<'p> Judgement<'p> {
+    fn new(bucket: &'p Bucket, names: &'p Names) -> Judgement<'p> {
+        let controls = bucket.resource_control_policies.present();
+        Judgement {
+            bucket,
+            names,
+            arns: Arns::of(bucket),
+            controls: controls.map_or(&[], Vec::as_slice),
+            restrict: setting(bucket, "RestrictPublicBuckets", |b| {
+                b.restrict_public_buckets
+            }),
+            ignore: setting(bucket, "IgnorePublicAcls", |b| b.ignore_public_acls),
+        }
+    }
+
     fn verdict(&self, points: &[AccessPoint]) -> Verdict {
         let bucket = self.bucket;
         let mut aws_is_public = match &bucket.policy {
@@ -115,7 +150,7 @@ impl<'p> Judgement<'p> {
             aws_is_public = self.aws_status(document, &mechanism, &allows, &denies);
             policy = Some(mechanism);
         }
-        let acl = self.acl_mechanism();
+        let acl = self.acl_mechanism(self.own_acl());
         let points = self.access_points(points);
         let read = self.access(AccessClass::Read, policy.as_ref(), acl.as_ref(), &points);
         let write = self.access(AccessClass::Write, policy.as_ref(), acl.as_ref(), &points);
@@ -166,8 +201,15 @@ impl<'p> Judgement<'p> {
         Instances::new(self.bucket, self.names, allows, denies, texts)
     }
 
-    fn acl_mechanism(&self) -> Option<Mechanism> {
-        let acl = self.bucket.acl.present()?;
+    fn own_acl(&self) -> OwnAcl<'p> {
+        OwnAcl {
+            acl: &self.bucket.acl,
+            key: None,
+        }
+    }
+
+    fn acl_mechanism(&self, own: OwnAcl<'p>) -> Option<Mechanism> {
+        let acl = own.acl.present()?;
         if !acl.grants.iter().any(|grant| grant.grantee.is_untrusted()) {
             return Some(Mechanism::closed());
         }
@@ -177,7 +219,8 @@ impl<'p> Judgement<'p> {
         };
         let narrow = denies.iter().any(|(_, s)| advice::tests_narrow_block(s));
         let instances = self.instances(Vec::new(), denies, &[]);
-        let layer = Layer::of_acl(self.bucket, self.names, &self.arns, acl, &instances);
+        let of = (acl, own.key);
+        let layer = Layer::of_acl(self.bucket, self.names, &self.arns, of, &instances);
         Some(self.mechanism(&layer, narrow, &|_, _| Reach::Unsure(Vec::new())))
     }
 
@@ -256,7 +299,7 @@ impl<'p> Judgement<'p> {
         let at = usize::from(class == AccessClass::Write);
         Access {
             policy: self.policy_answer(class, policy),
-            acl: self.acl_answer(class, acl),
+            acl: self.acl_answer(class, self.own_acl(), acl),
             access_points: combined(points.iter().map(|(_, answers)| answers[at].clone())),
         }
     }
@@ -282,10 +325,15 @@ impl<'p> Judgement<'p> {
         }
     }
 
-    fn acl_answer(&self, class: AccessClass, mechanism: Option<&Mechanism>) -> Answer {
+    fn acl_answer(
+        &self,
+        class: AccessClass,
+        own: OwnAcl<'p>,
+        mechanism: Option<&Mechanism>,
+    ) -> Answer {
         let closed = |why| Answer::Closed(vec![Reason { index: None, why }]);
         let bucket = self.bucket;
-        let unknown_acl = match &bucket.acl {
+        let unknown_acl = match own.acl {
             Observed::Unknown(unread) if *unread != Unread::NotGiven => Some(unread),
             _ => None,
         };
@@ -295,7 +343,7 @@ impl<'p> Judgement<'p> {
             (None, None) => return closed(Why::NothingGrants),
         };
         if let Some(Reach::Closed(attempts)) = reach {
-            return Answer::Closed(of_acl(self.bucket.acl.present(), attempts));
+            return Answer::Closed(of_acl(own.acl.present(), attempts));
         }
         if matches!(self.ignore, Setting::On) {
             return closed(Why::IgnorePublicAcls);
@@ -305,7 +353,7 @@ impl<'p> Judgement<'p> {
         }
         let mut reasons = Vec::new();
         if let Some(unread) = unknown_acl {
-            reasons.push(format!("the bucket's ACL: {unread}"));
+            reasons.push(format!("{}: {unread}", own.whose()));
         }
         if let Setting::Unknown(unknown) = &self.ignore {
             reasons.extend(unknown.iter().cloned());

@@ -8,6 +8,7 @@ use crate::document::{Effect, Policy};
 
 use super::caller::{Callers, Question};
 use super::doubts::{Bound, Doubts};
+use super::glob::Glob;
 use super::names::Names;
 use super::resource::{KeySet, ResourceSet};
 use super::search::{Attempt, Found};
@@ -87,18 +88,19 @@ impl<'p> Layer<'p> {
         Layer::new(instances, space)
     }
 
-    /// The layer of an ACL: its untrusted grants against the policies' Deny statements.
+    /// The layer of an ACL, the bucket's or that of the object with this key: its untrusted grants
+    /// against the policies' Deny statements.
     pub(crate) fn of_acl(
         bucket: &'p Bucket,
         names: &'p Names,
         arns: &Arns,
-        acl: &'p Acl,
+        (acl, key): (&'p Acl, Option<&str>),
         instances: &'p Instances<'p>,
     ) -> Layer<'p> {
         let space = |instance: &'p Instance<'p>| {
             let mut space = Space::new(bucket, names, instance.fixed.clone());
             for (index, grant) in acl.grants.iter().enumerate() {
-                if let Some(part) = part_of_grant(grant) {
+                if let Some(part) = part_of_grant(grant, key) {
                     space.permissions.push(Permission {
                         index,
                         parts: vec![part],
@@ -282,21 +284,35 @@ impl AccessPointArns {
     }
 }
 
-fn part_of_grant(grant: &Grant) -> Option<Part<'static>> {
+fn part_of_grant(grant: &Grant, key: Option<&str>) -> Option<Part<'static>> {
     let who = match &grant.grantee {
         Grantee::Group(uri) if uri == AUTHENTICATED_USERS => Grantees::SignedOnly,
         Grantee::Group(_) if grant.grantee.is_public_group() => Grantees::Everyone,
         Grantee::CanonicalUser(id) if id == ANONYMOUS_CANONICAL_ID => Grantees::AnonymousOnly,
         _ => return None,
     };
+    let table = ActionTable::get();
+    let (actions, resources) = match key {
+        None => (
+            table.granted_by_bucket_acl(grant.permission),
+            ResourceSet {
+                bucket: true,
+                keys: KeySet::All,
+            },
+        ),
+        Some(key) => (
+            table.granted_by_object_acl(grant.permission),
+            ResourceSet {
+                bucket: false,
+                keys: KeySet::Matching([Glob::exactly(key)].into()),
+            },
+        ),
+    };
     Some(Part {
         who,
-        actions: ActionTable::get().granted_by_bucket_acl(grant.permission),
+        actions,
         clause: None,
-        resources: ResourceSet {
-            bucket: true,
-            keys: KeySet::All,
-        },
+        resources,
         tests: Vec::new(),
         understood: true,
     })

@@ -37,4 +37,4 @@ mod untrusted;
 mod value;
 mod variables;
 
-pub(crate) use judgement::judge;
+pub(crate) use judgement::{judge, judge_object};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use compliance::rules::configured::{
     Frequency, ParameterValue, RuleConfig, RuleConfigError, RuleSet, RuleSource,
 };
-use compliance::rules::{ALL, PUBLIC_ACCESS};
+use compliance::rules::{ALL, BUILT_IN};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
@@ -118,7 +118,7 @@ pub(crate) fn rules(config: &Config) -> Result<RuleSet, RuleConfigError> {
             .filter_map(|rule| rule.identifier.as_deref());
         own.any(|own| own == identifier)
     };
-    let built_in = PUBLIC_ACCESS
+    let built_in = BUILT_IN
         .iter()
         .map(|rule| rule.about())
         .filter(|about| !replaced(about.identifier))

@@ -44,7 +44,9 @@ pub(super) async fn sample(
             .call(Operation::GetObjectAcl, || store.object_acl(at, &key))
             .await;
         match acl {
-            Ok(acl) => {
+            // It was deleted since it was listed.
+            Ok(None) => {}
+            Ok(Some(acl)) => {
                 sample.looked_at += 1;
                 if acl.grants.iter().any(|grant| grant.grantee.is_untrusted()) {
                     sample.public.push(key);

@@ -112,7 +112,11 @@ impl ReadBuckets for TwoRoles {
         self.reader.sample_keys(bucket, limit).await
     }
 
-    async fn object_acl(&self, bucket: &BucketAddress, key: &str) -> Result<Acl, CallError> {
+    async fn object_acl(
+        &self,
+        bucket: &BucketAddress,
+        key: &str,
+    ) -> Result<Option<Acl>, CallError> {
         self.reader.object_acl(bucket, key).await
     }
 }

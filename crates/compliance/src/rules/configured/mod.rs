@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ComplianceType, Outcome, Parameters, Rule, RuleEvaluation, Subject, Trigger};
 use crate::item::ConfigurationItem;
-use crate::rules::{PUBLIC_ACCESS, evaluate_one};
+use crate::rules::{BUILT_IN, evaluate_one};
 
 pub use config::{Frequency, ParameterValue, RuleConfig, RuleSource};
 
@@ -282,10 +282,10 @@ impl RuleSet {
         Ok(RuleSet { rules })
     }
 
-    /// The two rules about public access, under the names that AWS Config gives them.
+    /// The rules that are always there, under the names that AWS Config gives them.
     pub fn default_set() -> RuleSet {
         RuleSet {
-            rules: PUBLIC_ACCESS
+            rules: BUILT_IN
                 .iter()
                 .map(|rule| {
                     let about = rule.about();

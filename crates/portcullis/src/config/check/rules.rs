@@ -1,6 +1,6 @@
 //! Checks of `[[rule]]`.
 
-use compliance::rules::PUBLIC_ACCESS;
+use compliance::rules::BUILT_IN;
 use compliance::rules::configured::Wrong;
 
 use super::{Problem, at};
@@ -35,7 +35,7 @@ pub(super) fn check(config: &Config, problems: &mut Vec<Problem>) {
         problems.push(problem);
     }
     for (index, rule) in config.rule.iter().enumerate() {
-        let public = PUBLIC_ACCESS
+        let public = BUILT_IN
             .iter()
             .any(|own| rule.identifier.as_deref() == Some(own.about().identifier));
         if public && !rule.enabled {

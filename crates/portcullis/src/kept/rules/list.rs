@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use compliance::rules::configured::{CUSTOM_LAMBDA, CUSTOM_POLICY, ConfiguredRule, RuleSet};
-use compliance::rules::{ALL, ComplianceType, PUBLIC_ACCESS, Trigger};
+use compliance::rules::{ALL, BUILT_IN, ComplianceType, Trigger};
 use guard::repository::Repository;
 use serde_json::{Value, json};
 
@@ -233,7 +233,7 @@ fn is_built_in(rule: &ConfiguredRule) -> bool {
     let own = |about: &compliance::rules::About| {
         about.identifier == rule.identifier() && about.name == rule.name()
     };
-    PUBLIC_ACCESS.iter().any(|public| own(public.about()))
+    BUILT_IN.iter().any(|public| own(public.about()))
 }
 
 fn triggers(trigger: Trigger) -> &'static str {
