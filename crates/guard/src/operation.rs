@@ -367,7 +367,7 @@ impl Operation {
         self.role() == Role::Responder && !self.samples_objects()
     }
 
-    /// Whether only `fix` makes it: it samples objects, which a scan never looks at.
+    /// Whether it looks at objects: `fix` and the recorder take samples; a scan never looks at one.
     pub fn samples_objects(self) -> bool {
         matches!(self, Operation::ListObjects | Operation::GetObjectAcl)
     }
@@ -414,7 +414,7 @@ impl Operation {
     /// Whether the guard makes it to record: what a scan does, the rest of the configuration, and the ACLs
     /// of objects.
     pub fn is_of_recorder(self) -> bool {
-        matches!(self.role(), Role::Reader | Role::Recorder) || self == Operation::GetObjectAcl
+        matches!(self.role(), Role::Reader | Role::Recorder) || self.samples_objects()
     }
 }
 

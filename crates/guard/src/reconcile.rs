@@ -230,7 +230,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
                             fingerprint,
                             objects_may_be_public: verdict.objects_may_be_public,
                             undecided: verdict.read.is_undecided() || verdict.write.is_undecided(),
-                            gaps: gaps_of(&judged.assessment),
+                            gaps: gaps_of(&judged.assessment, recorder.sampled_objects()),
                             name: judged.address.name,
                         })
                     } else {
@@ -267,6 +267,10 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
                 {
                     // A sweep asks for no tags: the recorded ones count until a look reads others.
                     bucket.glimpse.exception = Some(tagged.id);
+                }
+                if let Some(known) = &known {
+                    let objects = ObjectAcls::of_item(&known.item);
+                    gaps.extend(objects.unsampled().and_then(gap));
                 }
                 let as_recorded = known
                     .as_ref()
@@ -475,15 +479,21 @@ fn incomplete(swept: &Swept) -> Option<String> {
 }
 
 /// What no verdict on a bucket speaks of.
-const OBJECT_ACLS: &str =
-    "object ACLs: sampled (where ACLs are in force, one is read when an event tells of its object)";
+const SAMPLED: &str = "object ACLs: sampled, and read when an event tells of an object";
+/// The same where no sample is taken.
+const UNSAMPLED: &str = "object ACLs: not sampled, and read only when an event tells of an object";
 
 /// What could not be read of a bucket, without the bucket's name: what is missing is the same for many.
-fn gaps_of(assessment: &Assessment) -> Vec<String> {
+fn gaps_of(assessment: &Assessment, sampled_objects: u16) -> Vec<String> {
     let bucket = &assessment.bucket;
     // Known not to count: by Object Ownership, or by IgnorePublicAcls on any level.
-    let objects =
-        (assessment.verdict.objects_may_be_public != Some(false)).then(|| OBJECT_ACLS.to_owned());
+    let objects = (assessment.verdict.objects_may_be_public != Some(false)).then(|| {
+        match sampled_objects {
+            0 => UNSAMPLED,
+            _ => SAMPLED,
+        }
+        .to_owned()
+    });
     [
         bucket.policy.unread(),
         bucket.acl.unread(),

@@ -30,10 +30,11 @@ pub struct Recorder {
     buckets: Vec<Pattern>,
     excluded: Vec<Pattern>,
     parts: BTreeSet<BucketPart>,
+    sampled_objects: u16,
 }
 
 impl Recorder {
-    /// All resource types, buckets and parts.
+    /// All resource types, buckets and parts; no sample of objects.
     pub fn everything() -> Recorder {
         Recorder {
             types: [
@@ -47,6 +48,7 @@ impl Recorder {
             buckets: Vec::new(),
             excluded: Vec::new(),
             parts: BucketPart::ALL.into(),
+            sampled_objects: 0,
         }
     }
 
@@ -72,6 +74,17 @@ impl Recorder {
     pub fn with_parts(mut self, parts: impl IntoIterator<Item = BucketPart>) -> Recorder {
         self.parts = parts.into_iter().collect();
         self
+    }
+
+    /// With the ACLs of up to so many objects of a bucket, each time that everything of it is recorded.
+    pub fn with_sampled_objects(mut self, count: u16) -> Recorder {
+        self.sampled_objects = count;
+        self
+    }
+
+    /// Of how many objects of a bucket the ACLs are read when everything of it is recorded.
+    pub fn sampled_objects(&self) -> u16 {
+        self.sampled_objects
     }
 
     /// Whether resources of this type are recorded.

@@ -651,7 +651,7 @@ async fn what_happens_does_not_wait_for_what_is_only_due() {
 
 /// What is not watched is said.
 #[tokio::test]
-async fn coverage_says_that_acls_of_objects_are_not_watched() {
+async fn coverage_says_how_acls_of_objects_are_watched() {
     let world = World::new(quiet());
     let gaps = || async {
         let now = world.clock.now();
@@ -662,7 +662,7 @@ async fn coverage_says_that_acls_of_objects_are_not_watched() {
         coverage.into_iter().next().unwrap().gaps
     };
     let [gap] = gaps().await.try_into().unwrap();
-    assert!(gap.starts_with("object ACLs: not watched"), "{gap}");
+    assert!(gap.starts_with("object ACLs: not sampled"), "{gap}");
     *world.memory.account_block.lock().unwrap() = Some(all_on());
     world.clock.advance(SignedDuration::from_hours(2));
     assert_eq!(gaps().await, Vec::<String>::new());

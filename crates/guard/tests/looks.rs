@@ -31,7 +31,7 @@ fn closed() -> State {
         block: None,
         policy: None,
         acl: private_acl(),
-        ownership: None,
+        ..State::default()
     }
 }
 

@@ -14,6 +14,7 @@ use guard::arrive;
 use guard::clock::Clock;
 use guard::error::CallError;
 use guard::operation::Operation;
+use guard::record::Recorder;
 use guard::repository::Repository;
 use guard::state::{FindingState, JobKind, ResourceRecord};
 use guard::watch::Settings;
@@ -84,16 +85,20 @@ async fn told(looks: &Looks, id: &str, key: &str) {
 
 /// A sweep, and the reviews that it asks for.
 async fn sweep(looks: &Looks) {
+    sweep_only(looks).await;
+    while let Some(job) = claimed(&looks.guard, JobKind::Review, None).await {
+        let did = looks.guard.look(&job).await;
+        ended(&looks.guard, &job, did).await;
+    }
+}
+
+async fn sweep_only(looks: &Looks) {
     looks.clock.advance(SignedDuration::from_mins(1));
     let asked = arrive::sweep(ACCOUNT, looks.clock.now());
     let job = claimed(&looks.guard, JobKind::Sweep, Some(asked)).await;
     let job = job.unwrap();
     let did = looks.guard.reconcile(&job).await;
     ended(&looks.guard, &job, did).await;
-    while let Some(job) = claimed(&looks.guard, JobKind::Review, None).await {
-        let did = looks.guard.look(&job).await;
-        ended(&looks.guard, &job, did).await;
-    }
 }
 
 async fn known(looks: &Looks) -> ResourceRecord {
@@ -267,6 +272,47 @@ async fn switched_on_public_acls_of_objects_are_ignored_by_the_bucket() {
     assert!(notice.remediation.unwrap().undo_command.is_some());
     assert_eq!(looks.findings()["object-acl"], "resolved");
     assert_eq!(says(&looks).await, ComplianceType::Compliant);
+}
+
+fn sampling() -> Settings {
+    Settings {
+        recorder: Recorder::everything().with_sampled_objects(2),
+        ..enforcing()
+    }
+}
+
+#[tokio::test]
+async fn a_sample_finds_what_no_event_told() {
+    let mut bucket = closed();
+    for key in ["a", "b", "c"] {
+        bucket.objects.insert(key.to_owned(), public());
+    }
+    let looks = guarded(bucket.clone(), sampling()).await;
+    assert_eq!(says(&looks).await, ComplianceType::NonCompliant);
+    assert_eq!(reads(&looks), 2);
+    // An event is answered without one.
+    told(&looks, "e-1", "a").await;
+    looks.look().await.unwrap();
+    assert_eq!(reads(&looks), 3);
+
+    // That none may be taken is no verdict; where people look how well everything is watched, it is said.
+    let looks = Looks::new([("b", bucket)], sampling());
+    let denied = CallError::AccessDenied {
+        operation: Operation::ListObjects,
+    };
+    looks.memory.fail(Operation::ListObjects, "b", vec![denied]);
+    looks.ask("b").await;
+    looks.look().await.unwrap();
+    assert_eq!(says(&looks).await, ComplianceType::NotApplicable);
+    sweep_only(&looks).await;
+    let coverage = looks.guard.repository.coverage().await.unwrap();
+    assert_eq!(
+        coverage[0].gaps,
+        [
+            "object ACLs: sampled, and read when an event tells of an object",
+            "s3:ListBucket is denied"
+        ]
+    );
 }
 
 #[tokio::test]

@@ -11,8 +11,8 @@ use std::process::Command;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::types::{
-    AccessControlPolicy, BucketCannedAcl, Grant, Grantee, ObjectOwnership, OwnershipControls,
-    OwnershipControlsRule, Permission, Type,
+    AccessControlPolicy, BucketCannedAcl, Grant, Grantee, ObjectCannedAcl, ObjectOwnership,
+    OwnershipControls, OwnershipControlsRule, Permission, Type,
 };
 use faults::Mailbox;
 use serde_json::{Value, json};
@@ -21,6 +21,7 @@ use support::{
 };
 
 const READ: &str = "s3-bucket-public-read-prohibited";
+const OBJECTS: &str = "s3-object-acl-public-access-prohibited";
 const WRITE: &str = "s3-bucket-public-write-prohibited";
 const OWNER: &str = "owner@example.com";
 
@@ -37,6 +38,8 @@ struct Stage {
     acls_are_off: bool,
     /// More of the account's configuration.
     account: String,
+    /// What is done about public objects.
+    objects: &'static str,
 }
 
 enum Source {
@@ -63,6 +66,7 @@ impl Stage {
             enforces: true,
             acls_are_off: false,
             account: String::new(),
+            objects: "report",
         }
     }
 
@@ -262,6 +266,7 @@ buckets = ["walk-through-*"]
 [[enforcement.scope]]
 name = "everything"
 enabled = true
+objects = "{}"
 
 [[subscription]]
 protocol = "email"
@@ -286,6 +291,7 @@ format = "json"
             self.endpoint,
             self.key.0,
             self.account,
+            self.objects,
             mailbox.address().port(),
         )
     }
@@ -464,6 +470,79 @@ impl Walk {
 async fn on_ceph_by_its_ops_log() {
     let walk = Walk::begin(Stage::ceph()).await;
     walk.whole().await;
+}
+
+impl Walk {
+    /// An object is made public by its own ACL, in a bucket that is closed.
+    async fn object(&self, bucket: &str) {
+        let client = &self.stage.client;
+        let put = client.put_object().bucket(bucket).key("report.pdf");
+        put.body(b"figures".to_vec().into()).send().await.unwrap();
+        self.object_acl(bucket, ObjectCannedAcl::PublicRead).await;
+    }
+
+    async fn object_acl(&self, bucket: &str, acl: ObjectCannedAcl) {
+        let client = &self.stage.client;
+        let put = client.put_object_acl().bucket(bucket).key("report.pdf");
+        put.acl(acl).send().await.unwrap();
+    }
+
+    fn anonymous_object(&self, bucket: &str) -> u16 {
+        anonymous(&self.stage.endpoint, &format!("/{bucket}/report.pdf"))
+    }
+
+    async fn clean(&self, bucket: &str) {
+        let client = &self.stage.client;
+        let delete = client.delete_object().bucket(bucket).key("report.pdf");
+        delete.send().await.unwrap();
+        let delete = client.delete_bucket().bucket(bucket);
+        delete.send().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs RGW and aiosmtpd: run cargo xtask test"]
+async fn an_object_with_an_acl_of_its_own_on_ceph() {
+    // Told, and left as it is.
+    let walk = Walk::begin(Stage::ceph()).await;
+    let serve = walk.serve();
+    let bucket = walk.stage.bucket().await;
+    serve.wait_for_log(&["looked", &bucket], 1);
+    walk.object(&bucket).await;
+    let mail = walk.mail(&bucket, "report.pdf: READ to AllUsers").await;
+    let subject = mail.subject().unwrap();
+    assert!(
+        subject.starts_with("Public read by object ACL"),
+        "{subject}"
+    );
+    assert_eq!(walk.anonymous_object(&bucket), 200, "it is as it was");
+    assert_eq!(
+        walk.setup.compliance(&bucket, OBJECTS),
+        ["NOT_APPLICABLE", "NON_COMPLIANT"]
+    );
+    assert_eq!(walk.setup.compliance(&bucket, READ), ["COMPLIANT"]);
+    walk.object_acl(&bucket, ObjectCannedAcl::Private).await;
+    walk.mail(&bucket, "complies again").await;
+    assert_eq!(walk.anonymous_object(&bucket), 403);
+    walk.clean(&bucket).await;
+    let (status, log) = serve.stop();
+    assert!(status.success(), "{log}");
+
+    // Closed by the bucket, whatever the object's ACL says.
+    let mut stage = Stage::ceph();
+    stage.objects = "ignore-public-acls";
+    let walk = Walk::begin(stage).await;
+    let serve = walk.serve();
+    let bucket = walk.stage.bucket().await;
+    serve.wait_for_log(&["looked", &bucket], 1);
+    walk.object(&bucket).await;
+    let mail = walk.mail(&bucket, "IgnorePublicAcls").await;
+    let subject = mail.subject().unwrap();
+    assert!(subject.starts_with("Closed and verified"), "{subject}");
+    assert_eq!(walk.anonymous_object(&bucket), 403);
+    walk.clean(&bucket).await;
+    let (status, log) = serve.stop();
+    assert!(status.success(), "{log}");
 }
 
 /// Makes a role of Ceph's that the owner may assume, and that may do this to any bucket.

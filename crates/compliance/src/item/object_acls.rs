@@ -7,12 +7,14 @@
 //!         {"key": "report.pdf", "acl": {"owner": {"id": "…"}, "grantList": [{"grantee": "AllUsers", "permission": "Read"}]}},
 //!         {"key": "secret", "unread": {"reason": "accessDenied", "action": "s3:GetObjectAcl"}}
 //!     ],
-//!     "more": true
+//!     "more": true,
+//!     "unsampled": {"reason": "accessDenied", "action": "s3:ListBucket"}
 //! }}
 //! ```
 //!
 //! Kept are the objects whose own ACL grants something to strangers, whether or not that has an effect now,
-//! and those of which that could not be read. All others are as if nobody had looked.
+//! and those of which that could not be read. All others are as if nobody had looked. `unsampled` says why no
+//! sample of the objects could be taken.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -35,6 +37,7 @@ pub const OBJECT_ACLS: &str = "objectAcls";
 pub struct ObjectAcls {
     objects: BTreeMap<String, Observed<Acl>>,
     more: bool,
+    unsampled: Option<Unread>,
 }
 
 /// One object that its own ACL lets strangers in to, or of which that is not decided.
@@ -53,9 +56,19 @@ impl ObjectAcls {
     /// item stays small, and people need no longer list to act.
     pub const MOST: usize = 100;
 
-    /// Whether there is nothing to say.
+    /// Whether no object is known.
     pub fn is_empty(&self) -> bool {
         self.objects.is_empty() && !self.more
+    }
+
+    /// Why no sample of the objects could be taken, if that was tried and failed last.
+    pub fn unsampled(&self) -> Option<&Unread> {
+        self.unsampled.as_ref()
+    }
+
+    /// Notes whether a sample of the objects was taken, or why not.
+    pub fn sampled(&mut self, failure: Option<Unread>) {
+        self.unsampled = failure;
     }
 
     /// The keys that are known.
@@ -113,7 +126,7 @@ impl ObjectAcls {
 
     /// The member as items keep it; `None` if there is nothing to say.
     pub(super) fn to_json(&self) -> Option<Value> {
-        if self.is_empty() {
+        if *self == ObjectAcls::default() {
             return None;
         }
         let objects: Vec<Value> = self
@@ -128,6 +141,9 @@ impl ObjectAcls {
         let mut member = json!({"objects": objects});
         if self.more {
             member["more"] = json!(true);
+        }
+        if let Some(why) = &self.unsampled {
+            member["unsampled"] = unread::to_json(why);
         }
         Some(member)
     }
@@ -150,6 +166,7 @@ impl ObjectAcls {
         ObjectAcls {
             objects: objects.collect(),
             more: member.get("more") == Some(&Value::Bool(true)),
+            unsampled: member.get("unsampled").map(unread::from_json),
         }
     }
 }

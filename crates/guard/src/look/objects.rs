@@ -1,4 +1,5 @@
-//! ACLs of single objects: read when an event tells of one, and again as long as it is known to be public.
+//! ACLs of single objects: read when an event tells of one, in a sample when everything of a bucket is
+//! recorded, and again as long as one is known to be public.
 
 use std::collections::BTreeSet;
 
@@ -6,6 +7,7 @@ use compliance::event::Concerns;
 use compliance::item::ConfigurationItem;
 use compliance::item::object_acls::ObjectAcls;
 use futures::stream::{self, StreamExt};
+use policy::observed::Observed;
 
 use super::LookError;
 use crate::account::Reach;
@@ -42,17 +44,20 @@ fn told(events: &[EventRecord]) -> BTreeSet<String> {
 
 impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
     /// What is known of the ACLs of a bucket's objects, with those read that the events are about; without
-    /// such events, those that are known to be public. Where no ACL has an effect, none is read: what is
-    /// known is kept for the day when they have one again.
+    /// such events, those that are known to be public, and up to `sample` others. Where no ACL has an effect,
+    /// none is read: what is known is kept for the day when they have one again.
     pub(super) async fn object_acls<R: ReadBuckets>(
         &self,
         gatherer: &Gatherer<R>,
         judged: &Judged,
         kept: Option<&ConfigurationItem>,
         events: &[EventRecord],
+        sample: u16,
     ) -> Result<ObjectAcls, LookError> {
         let mut known = kept.map(ObjectAcls::of_item).unwrap_or_default();
-        if judged.assessment.verdict.objects_may_be_public == Some(false) {
+        let verdict = &judged.assessment.verdict;
+        if verdict.objects_may_be_public == Some(false) {
+            known.sampled(None);
             return Ok(known);
         }
         let mut keys = told(events);
@@ -60,6 +65,25 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             keys = known.keys().map(str::to_owned).collect();
         }
         let address = &judged.address;
+        // A bucket that is open is closed first, and an event is answered first.
+        let is_open = verdict.read.is_open() || verdict.write.is_open();
+        if sample > 0 && events.is_empty() && !is_open {
+            let answer = gatherer
+                .pace()
+                .call(Operation::ListObjects, || {
+                    gatherer.reader().sample_keys(address, sample)
+                })
+                .await;
+            match observe(answer.map(Some)) {
+                Ok(Observed::Present(sample)) => {
+                    known.sampled(None);
+                    keys.extend(sample);
+                }
+                Ok(Observed::Unknown(why)) => known.sampled(Some(why)),
+                Err(Lost::Hopeless(hopeless)) => return Err(hopeless.into()),
+                Ok(Observed::Absent) | Err(Lost::Gone) => {}
+            }
+        }
         let mut answers = stream::iter(keys)
             .map(|key| async move {
                 let answer = gatherer

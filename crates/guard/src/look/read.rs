@@ -143,6 +143,10 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             owner: None,
             created: None,
         };
+        let sample = match depth {
+            Depth::Access(_) => 0,
+            Depth::Everything(_) => self.settings.recorder.sampled_objects(),
+        };
         let reading = match depth {
             Depth::Access(_) => Reading::Access {
                 tags: self.settings.needs_tags(),
@@ -184,7 +188,9 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
             object_acls: ObjectAcls::default(),
             related_events: events.iter().map(|event| event.id.clone()).collect(),
         };
-        let object_acls = self.object_acls(&gatherer, &judged, kept, events).await?;
+        let object_acls = self
+            .object_acls(&gatherer, &judged, kept, events, sample)
+            .await?;
         let unanswered = unanswered.or_else(|| object_acls.in_passing().map(str::to_owned));
         let taken = Taken {
             object_acls,

@@ -285,8 +285,10 @@ impl ReadBuckets for Memory {
         Ok(None)
     }
 
-    async fn sample_keys(&self, at: &BucketAddress, _: u16) -> Result<Vec<String>, CallError> {
-        self.get(Operation::ListObjects, at, |_| Vec::new())
+    async fn sample_keys(&self, at: &BucketAddress, limit: u16) -> Result<Vec<String>, CallError> {
+        self.get(Operation::ListObjects, at, |s| {
+            s.objects.keys().take(limit.into()).cloned().collect()
+        })
     }
 
     async fn object_acl(&self, at: &BucketAddress, key: &str) -> Result<Option<Acl>, CallError> {

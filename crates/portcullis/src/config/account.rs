@@ -110,6 +110,11 @@ pub(crate) struct Recorder {
     pub(crate) exclude_buckets: Vec<Wildcard>,
     /// The parts of a bucket that are recorded beside what decides who has access. [default: all]
     pub(crate) parts: Option<Vec<Part>>,
+    /// Of up to how many objects of a bucket the ACLs are read each time that everything of it is recorded,
+    /// where ACLs of objects have an effect. 0: of none, and s3:ListBucket is not needed. An object that an
+    /// event tells of is read all the same.
+    #[schemars(range(max = 1000))]
+    pub(crate) sample_objects: u16,
     /// How often each account is gone through for its verdicts, whatever events come.
     pub(crate) sweep_interval: Period,
     /// How often everything of every bucket is recorded.
@@ -134,6 +139,7 @@ impl Default for Recorder {
             buckets: Vec::new(),
             exclude_buckets: Vec::new(),
             parts: None,
+            sample_objects: 8,
             sweep_interval: Period::seconds(15 * 60),
             record_interval: Period::seconds(24 * 60 * 60),
             calls_per_second: None,

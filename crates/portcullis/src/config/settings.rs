@@ -165,7 +165,8 @@ pub(crate) fn recorder(config: &Config) -> Recorder {
     let (buckets, excluded) = (names(&own.buckets), names(&own.exclude_buckets));
     let mut recorder = Recorder::everything()
         .with_buckets(buckets.iter().map(String::as_str))
-        .without_buckets(excluded.iter().map(String::as_str));
+        .without_buckets(excluded.iter().map(String::as_str))
+        .with_sampled_objects(own.sample_objects);
     if let Some(types) = &own.types {
         recorder = recorder.with_types(types.iter().map(|one| one.0.to_owned()));
     }
