@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::Config;
 
-/// A rule. The two about public access are always there; one with the identifier of either replaces
+/// A rule. Those about public access are always there; one with the identifier of such a rule replaces
 /// it.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

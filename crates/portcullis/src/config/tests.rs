@@ -522,16 +522,17 @@ fn the_rules_about_public_access_stay_unless_one_replaces_them() {
         let rules = rule::rules(config).unwrap();
         rules.iter().map(|rule| rule.name().to_owned()).collect()
     };
-    let [read, write] = [
+    let [read, write, objects] = [
         "s3-bucket-public-read-prohibited",
         "s3-bucket-public-write-prohibited",
+        "s3-object-acl-public-access-prohibited",
     ];
-    assert_eq!(names(&small), [read, write]);
+    assert_eq!(names(&small), [read, write, objects]);
     let more = "[[rule]]\nname = \"reading\"\nidentifier = \"S3_BUCKET_PUBLIC_READ_PROHIBITED\"\nenabled = false\n\
                 [[rule]]\nname = \"tags\"\nidentifier = \"REQUIRED_TAGS\"\nparameters = { tag1Key = \"team\" }\n";
     assert_eq!(
         names(&config(&format!("{SMALL}{more}"))),
-        [write, "reading", "tags"]
+        [write, objects, "reading", "tags"]
     );
     expect(
         more,
