@@ -236,7 +236,7 @@ fn rules(scene: &Scene) {
     let listed = scene.json(0, &["rules", "list"]);
     let configured = listed["configured"].as_array().unwrap();
     let named = |name: &str| configured.iter().find(|own| own["name"] == name).unwrap();
-    assert_eq!(configured.len(), 4, "{listed}");
+    assert_eq!(configured.len(), 5, "{listed}");
     let read = named("s3-bucket-public-read-prohibited");
     assert_eq!(read["built_in"], true);
     assert_eq!(read["frequency"], "TwentyFour_Hours");

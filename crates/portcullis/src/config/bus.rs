@@ -129,7 +129,7 @@ pub(crate) fn built_in(name: &str) -> Option<(&'static str, Vec<String>)> {
             }"#,
             vec![format!("{TOPIC_PREFIX}{}", super::notice::DEFAULT_TOPIC)],
         )),
-        // What responders in the field match: evaluations as they are reported, by the two rules
+        // What responders in the field match: evaluations as they are reported, by the rules
         // about public access.
         RESPOND => Some((
             r#"{
@@ -137,7 +137,8 @@ pub(crate) fn built_in(name: &str) -> Option<(&'static str, Vec<String>)> {
                 "detail": {
                     "requestParameters": {"evaluations": {"complianceType": ["NON_COMPLIANT"]}},
                     "additionalEventData": {"managedRuleIdentifier": [
-                        "S3_BUCKET_PUBLIC_READ_PROHIBITED", "S3_BUCKET_PUBLIC_WRITE_PROHIBITED"
+                        "S3_BUCKET_PUBLIC_READ_PROHIBITED", "S3_BUCKET_PUBLIC_WRITE_PROHIBITED",
+                        "S3_OBJECT_ACL_PUBLIC_ACCESS_PROHIBITED"
                     ]}
                 }
             }"#,

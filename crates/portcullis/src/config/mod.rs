@@ -66,7 +66,7 @@ pub(crate) struct Config {
     /// An HTTPS server that events are sent to. [default: none]
     #[serde(default)]
     pub(crate) intake: Option<Intake>,
-    /// Rules beside the two about public access.
+    /// Rules beside those about public access.
     #[serde(default)]
     pub(crate) rule: Vec<rule::Rule>,
     /// Where compliance changes go, beside the built-in event rules.

@@ -182,6 +182,8 @@ fn the_built_in_rules_match_what_they_are_for() {
     assert!(matching(&change("COMPLIANT")).is_empty());
     let read = "S3_BUCKET_PUBLIC_READ_PROHIBITED";
     assert_eq!(matching(&reported("NON_COMPLIANT", read)), ["respond"]);
+    let objects = "S3_OBJECT_ACL_PUBLIC_ACCESS_PROHIBITED";
+    assert_eq!(matching(&reported("NON_COMPLIANT", objects)), ["respond"]);
     assert!(matching(&reported("INSUFFICIENT_DATA", read)).is_empty());
     assert!(matching(&reported("NON_COMPLIANT", "REQUIRED_TAGS")).is_empty());
 }
