@@ -101,7 +101,8 @@ pub trait Courier: Send + Sync + 'static {
 }
 
 impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
-    /// Does a [`JobKind::Deliver`](crate::state::JobKind::Deliver) job.
+    /// Does a [`JobKind::Deliver`](crate::state::JobKind::Deliver) or
+    /// [`JobKind::Forward`](crate::state::JobKind::Forward) job.
     pub async fn deliver<S: Courier>(&self, courier: &S, job: &Job) -> Did {
         let now = self.clock.now();
         let message = match self.message(job, now).await {

@@ -159,7 +159,7 @@ impl EventRules {
                             RuleTarget::Target(_) if !on_bus => {}
                             RuleTarget::Target(target) => {
                                 raised.jobs.push(NewJob {
-                                    kind: JobKind::Deliver,
+                                    kind: JobKind::Forward,
                                     key: format!("deliver {id} {target}"),
                                     payload: json!({"target": target, "event": event}),
                                     due_at: change.new.recorded,

@@ -32,6 +32,7 @@ pub mod operation;
 pub mod outbox;
 pub mod pace;
 pub mod ports;
+mod receivers;
 pub mod reconcile;
 pub mod record;
 pub mod remediate;

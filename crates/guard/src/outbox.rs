@@ -113,7 +113,7 @@ pub(crate) fn events(event: &Value, targets: BTreeSet<&str>, now: Timestamp) -> 
     targets
         .into_iter()
         .map(|target| NewJob {
-            kind: JobKind::Deliver,
+            kind: JobKind::Forward,
             key: format!("deliver {id} {target}"),
             payload: json!({"target": target, "event": event}),
             due_at: now,

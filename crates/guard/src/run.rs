@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::deliver::Courier;
 use crate::history;
 use crate::ports::files::PutFile;
+use crate::receivers::Receivers;
 use crate::repository::{Repository, RepositoryError};
 use crate::state::{Finish, Job, JobKind, NewJob};
 use crate::watch::Guard;
@@ -30,7 +31,7 @@ pub struct RunSettings {
     pub poll: Duration,
     /// Looks at the same time. A quarter as many more go to those for which nothing happened.
     pub looks: usize,
-    /// Deliveries at the same time.
+    /// Notices to subscriptions at the same time, and as many events to targets.
     pub deliveries: usize,
     /// Sweeps, and other long work, at the same time.
     pub sweeps: usize,
@@ -102,16 +103,19 @@ where
             },
         ));
     }
-    {
+    let kinds: [&'static [JobKind]; 2] = [&[JobKind::Deliver], &[JobKind::Forward]];
+    for kinds in kinds {
         let (delivering, courier) = (Arc::clone(&guard), Arc::clone(&courier));
+        let receivers = Arc::new(Receivers::new(settings.deliveries));
         loops.spawn(worker(
             &guard,
-            &[JobKind::Deliver],
+            kinds,
             with(settings.deliveries),
             stop.clone(),
             move |job| {
                 let (guard, courier) = (Arc::clone(&delivering), Arc::clone(&courier));
-                async move { guard.deliver(&*courier, &job).await }
+                let receivers = Arc::clone(&receivers);
+                async move { guard.deliver_in_turn(courier, &receivers, &job).await }
             },
         ));
     }

@@ -340,8 +340,11 @@ pub enum JobKind {
     /// The same without anything having happened: there can be as many as resources, and they have
     /// places of their own, so that neither waits for the other.
     Review,
-    /// Send one message to one target.
+    /// Send one notice to one subscription.
     Deliver,
+    /// Send one event to one configured target. There can be thousands, and they have places of their
+    /// own: who is to be told does not wait for them.
+    Forward,
     /// Go through one account.
     Sweep,
     /// Take the next step of a finding's escalation ladder.
@@ -361,10 +364,11 @@ pub enum JobKind {
 
 impl JobKind {
     /// Every kind with its name in the store.
-    pub const ALL: [(JobKind, &'static str); 10] = [
+    pub const ALL: [(JobKind, &'static str); 11] = [
         (JobKind::Look, "look"),
         (JobKind::Review, "review"),
         (JobKind::Deliver, "deliver"),
+        (JobKind::Forward, "forward"),
         (JobKind::Sweep, "sweep"),
         (JobKind::Escalate, "escalate"),
         (JobKind::Evaluate, "evaluate"),
@@ -440,6 +444,12 @@ pub enum Finish {
         due_at: Timestamp,
         /// What went wrong, if something did.
         error: Option<String>,
+    },
+    /// It was not begun, and is to be at this time; if it was asked for again meanwhile, at the earlier
+    /// one. This was no attempt.
+    PutOff {
+        /// When.
+        due_at: Timestamp,
     },
     /// It cannot be done. It stays in the store as a dead letter.
     Dead {

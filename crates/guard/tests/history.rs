@@ -139,7 +139,7 @@ fn announced(guard: &Watching) -> Vec<(String, Value)> {
     let disk = guard.repository.disk.borrow();
     disk.jobs
         .values()
-        .filter(|row| row.job.kind == JobKind::Deliver)
+        .filter(|row| row.job.kind == JobKind::Forward)
         .map(|row| {
             let payload = &row.job.payload;
             (

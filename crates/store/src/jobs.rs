@@ -210,6 +210,24 @@ pub(crate) async fn end(
                 )
                 .await?
         }
+        Finish::PutOff { due_at } => {
+            session
+                .run(
+                    query(
+                        "jobs",
+                        "UPDATE jobs SET \
+                         due_at = CASE WHEN again_at < $3 THEN again_at ELSE $3 END, \
+                         ready_at = CASE WHEN again_at < $3 THEN again_at ELSE $3 END, \
+                         again_at = NULL, lease = NULL, \
+                         attempts = CASE WHEN attempts > 0 THEN attempts - 1 ELSE 0 END \
+                         WHERE id = $1 AND lease = $2",
+                    )
+                    .bind(job.id)
+                    .bind(&job.lease)
+                    .bind(*due_at),
+                )
+                .await?
+        }
         Finish::Dead { error } => bury(session, job, error, now).await?,
     };
     if changed == 0 {

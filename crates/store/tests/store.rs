@@ -44,6 +44,7 @@ on_both! {
         asked_for_while_it_runs_it_runs_again,
         a_job_that_asks_for_itself_waits_until_then,
         a_lease_that_ran_out_is_taken_up,
+        what_is_put_off_was_no_attempt,
         what_failed_is_counted_and_what_is_repeated_is_not,
         dead_letters_are_kept_and_redriven,
         no_job_is_given_to_two,

@@ -126,7 +126,12 @@ impl MemoryRepository {
 impl Disk {
     /// Whether no look and no delivery is to be done.
     pub fn is_idle(&self) -> bool {
-        let waits = [JobKind::Look, JobKind::Review, JobKind::Deliver];
+        let waits = [
+            JobKind::Look,
+            JobKind::Review,
+            JobKind::Deliver,
+            JobKind::Forward,
+        ];
         !self
             .jobs
             .values()
@@ -197,6 +202,10 @@ impl Disk {
                 if error.is_none() {
                     row.job.attempts = 0;
                 }
+            }
+            Finish::PutOff { due_at } => {
+                row.job.due_at = again.map_or(*due_at, |at| at.min(*due_at));
+                row.job.attempts -= 1;
             }
             Finish::Dead { error } => {
                 row.dead = true;

@@ -72,7 +72,8 @@ pub(crate) struct Work {
     /// Buckets that are looked at.
     #[schemars(range(min = 1, max = 1024))]
     pub(crate) looks: u16,
-    /// Messages that are sent.
+    /// Notices that are sent to subscriptions, and as many events to targets. A receiver that does not
+    /// answer quickly has a quarter of these places.
     #[schemars(range(min = 1, max = 1024))]
     pub(crate) deliveries: u16,
     /// Accounts that are gone through.

@@ -19,7 +19,12 @@ pub(crate) async fn settled(world: &World, store: &store::Store) {
         // One that was to be held and came only now.
         world.stage.mailbox.release().await.unwrap();
         let next = store
-            .next_due(&[JobKind::Look, JobKind::Review, JobKind::Deliver])
+            .next_due(&[
+                JobKind::Look,
+                JobKind::Review,
+                JobKind::Deliver,
+                JobKind::Forward,
+            ])
             .await;
         // Full records of the buckets are spread over the hours to come.
         let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(1);

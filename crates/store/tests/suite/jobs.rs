@@ -145,6 +145,39 @@ pub(crate) async fn a_job_that_asks_for_itself_waits_until_then(place: &Place) {
     assert_eq!(claim(&store, 600).await.len(), 1);
 }
 
+pub(crate) async fn what_is_put_off_was_no_attempt(place: &Place) {
+    let store = place.open().await;
+    store.request(&[look("a", 0)], at(0)).await.unwrap();
+    let put_off = |seconds| Finish::PutOff {
+        due_at: at(seconds),
+    };
+    let first = claim(&store, 0).await.remove(0);
+    store.finish(&first, put_off(10), at(1)).await.unwrap();
+    lost(store.finish(&first, put_off(10), at(1)).await);
+    assert_eq!(claim(&store, 9).await, []);
+    let second = claim(&store, 10).await.remove(0);
+    assert_eq!((second.id, second.attempts), (first.id, 1));
+    assert_eq!((second.due_at, second.created_at), (at(10), at(0)));
+    assert_ne!(second.lease, first.lease);
+    let failed = Finish::Again {
+        due_at: at(20),
+        error: Some("nobody answers".to_owned()),
+    };
+    store.finish(&second, failed, at(11)).await.unwrap();
+    // What went wrong before stays said and counted.
+    let third = claim(&store, 20).await.remove(0);
+    store.finish(&third, put_off(1000), at(21)).await.unwrap();
+    store.request(&[look("a", 30)], at(22)).await.unwrap();
+    let fourth = claim(&store, 30).await.remove(0);
+    assert_eq!(fourth.attempts, 2);
+    assert_eq!(fourth.last_error.as_deref(), Some("nobody answers"));
+    // Asked for again while somebody held it, it is due at the earlier time.
+    store.request(&[look("a", 40)], at(31)).await.unwrap();
+    store.finish(&fourth, put_off(1000), at(32)).await.unwrap();
+    let fifth = claim(&store, 40).await.remove(0);
+    assert_eq!((fifth.attempts, fifth.due_at), (2, at(40)));
+}
+
 pub(crate) async fn a_lease_that_ran_out_is_taken_up(place: &Place) {
     let store = place.open().await;
     store.request(&[look("a", 0)], at(0)).await.unwrap();
