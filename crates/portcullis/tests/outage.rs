@@ -282,7 +282,8 @@ impl World {
                 lease: Duration::from_secs(60),
                 poll: Duration::from_secs(2),
                 looks: 4,
-                deliveries: 4,
+                // A receiver has a quarter of them, and what has to wait waits for the clock to be moved.
+                deliveries: 16,
                 sweeps: 2,
                 keep_for: SignedDuration::from_hours(24 * 400),
             };
