@@ -120,3 +120,90 @@ pub fn undecided(objects: &[KnownObject], more: bool) -> Option<String> {
         None => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use policy::bucket::{ALL_USERS, Acl, Bucket, Grant, Grantee, ObjectOwnership, Permission};
+    use policy::observed::{Observed, Unread};
+
+    use super::*;
+    use crate::rules::testing::{check, open_bucket, parameters, recorded_with};
+
+    fn acl(permission: Permission) -> Observed<Acl> {
+        Observed::Present(Acl {
+            owner: None,
+            grants: vec![Grant {
+                grantee: Grantee::Group(ALL_USERS.to_owned()),
+                permission,
+            }],
+        })
+    }
+
+    fn bucket() -> Bucket {
+        open_bucket(r#"{"Statement": []}"#)
+    }
+
+    #[track_caller]
+    fn answers(bucket: &Bucket, objects: &[(&str, Observed<Acl>)], expected: &str) {
+        let mut known = ObjectAcls::default();
+        for (key, acl) in objects {
+            known.take(key, acl.clone());
+        }
+        let none = parameters(&S3ObjectAclPublicAccessProhibited, &[]);
+        let item = recorded_with(bucket, known);
+        check(&S3ObjectAclPublicAccessProhibited, &item, &none, expected);
+    }
+
+    #[test]
+    fn what_is_known_to_be_public_fails_the_bucket() {
+        let read = || acl(Permission::Read);
+        answers(&bucket(), &[], "NOT_APPLICABLE");
+        answers(
+            &bucket(),
+            &[("a", read())],
+            "NON_COMPLIANT 1 object is public by its own ACL: a (read).",
+        );
+        answers(
+            &bucket(),
+            &[("a", read()), ("b", acl(Permission::FullControl))],
+            "NON_COMPLIANT 2 objects are public by their own ACLs: a (read), b (read, write).",
+        );
+        let five: Vec<_> = ["a", "b", "c", "d", "e"].map(|key| (key, read())).into();
+        answers(
+            &bucket(),
+            &five,
+            "NON_COMPLIANT 5 objects are public by their own ACLs: a (read), b (read), c (read) and 2 more.",
+        );
+    }
+
+    #[test]
+    fn an_acl_without_effect_complies() {
+        let mut enforced = bucket();
+        enforced.ownership = Observed::Present(ObjectOwnership::BucketOwnerEnforced);
+        answers(&enforced, &[], "COMPLIANT");
+        answers(&enforced, &[("a", acl(Permission::Read))], "COMPLIANT");
+    }
+
+    #[test]
+    fn an_acl_that_was_not_read_decides_nothing_unless_it_does_not_matter() {
+        let denied = || {
+            Observed::Unknown(Unread::AccessDenied {
+                action: "s3:GetObjectAcl".to_owned(),
+            })
+        };
+        answers(
+            &bucket(),
+            &[("a", denied())],
+            "INSUFFICIENT_DATA Not decided: whether a is public by its ACL: the object's ACL: access denied: \
+             s3:GetObjectAcl is missing",
+        );
+        answers(
+            &bucket(),
+            &[("a", denied()), ("b", acl(Permission::Read))],
+            "NON_COMPLIANT 1 object is public by its own ACL: b (read).",
+        );
+        let mut enforced = bucket();
+        enforced.ownership = Observed::Present(ObjectOwnership::BucketOwnerEnforced);
+        answers(&enforced, &[("a", denied())], "COMPLIANT");
+    }
+}

@@ -54,6 +54,11 @@ pub(super) fn bucket_with_policy(policy: Option<&str>) -> ConfigurationItem {
 
 /// The item of a whole bucket, as the recorder would make it.
 pub(super) fn recorded(bucket: &Bucket) -> ConfigurationItem {
+    recorded_with(bucket, ObjectAcls::default())
+}
+
+/// The same, with what is known of the ACLs of its objects.
+pub(super) fn recorded_with(bucket: &Bucket, object_acls: ObjectAcls) -> ConfigurationItem {
     bucket::item(
         bucket,
         ResourceKey::bucket("111122223333", "us-east-1", &bucket.name),
@@ -63,7 +68,7 @@ pub(super) fn recorded(bucket: &Bucket) -> ConfigurationItem {
             owner: None,
             tags: BTreeMap::new(),
             parts: BTreeMap::new(),
-            object_acls: ObjectAcls::default(),
+            object_acls,
             related_events: Vec::new(),
         },
     )
