@@ -371,7 +371,15 @@ impl<R: ReadBuckets> Gatherer<R> {
                 .unwrap_or_else(PoisonError::into_inner);
             Arc::clone(cells.entry(region.clone()).or_default())
         };
-        let listed = cell.get_or_init(|| self.list_points(&region)).await.clone();
+        // What failed in passing is not kept: in a sweep it would make every bucket of the region undecided.
+        let list = async || match self.list_points(&region).await {
+            Err(error) if error.is_passing() => Err(error),
+            answered => Ok(answered),
+        };
+        let listed = match cell.get_or_try_init(list).await {
+            Ok(answered) => answered.clone(),
+            Err(passing) => Err(passing),
+        };
         let listed = match observe(listed.map(Some))? {
             Observed::Present(listed) => listed,
             Observed::Absent => return Ok(Observed::Absent),

@@ -199,6 +199,36 @@ async fn access_points_are_listed_once_and_asked_only_with_a_policy() {
 }
 
 #[tokio::test]
+async fn a_listing_of_access_points_that_failed_in_passing_is_made_again() {
+    let policy = |bucket: &str| State {
+        policy: Some(format!(
+            r#"{{"Version": "2012-10-17", "Statement": {{"Effect": "Allow", "Principal": {{"AWS": "444455556666"}}, "Action": "s3:GetObject", "Resource": "arn:aws:s3:::{bucket}/*"}}}}"#
+        )),
+        acl: private_acl(),
+        ..State::default()
+    };
+    let throttled = || CallError::Throttled {
+        operation: ListAccessPoints,
+    };
+    let unsupported = || CallError::Unsupported {
+        operation: ListAccessPoints,
+        detail: "501".to_owned(),
+    };
+    // As often as one question is repeated; what is not offered is asked for once.
+    for (failures, listings) in [(vec![throttled(); 5], 6), (vec![unsupported()], 1)] {
+        let memory = Arc::new(Memory::with([("a", policy("a")), ("b", policy("b"))]));
+        memory.fail(ListAccessPoints, "", failures);
+        let gatherer = gatherer(&memory, facts(None));
+        for name in ["a", "b"] {
+            gatherer.gather(&address(name), Depth::Full).await.unwrap();
+        }
+        let asked = memory.asked("");
+        let asked = asked.iter().filter(|one| **one == ListAccessPoints);
+        assert_eq!(asked.count(), listings);
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_names_the_missing_action_and_decides_nothing() {
     for operation in [GetBucketPublicAccessBlock, GetBucketPolicy, GetBucketAcl] {
         let memory = Arc::new(Memory::with([("b", plain())]));
