@@ -2,7 +2,7 @@
 //! the answer; and a comparison with the concrete evaluator over every combination of small Deny
 //! statements.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use policy::action::AccessClass;
 use policy::bucket::{
