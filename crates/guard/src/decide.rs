@@ -19,6 +19,7 @@ use std::collections::BTreeSet;
 
 use compliance::assessment::Assessment;
 use compliance::compliance_change::{ComplianceChange, EvaluationResult};
+use compliance::item::object_acls::ObjectAcls;
 use compliance::item::{ConfigurationItem, ResourceKey};
 use compliance::rules::{ComplianceType, RuleEvaluation};
 use jiff::{SignedDuration, Timestamp};
@@ -204,17 +205,21 @@ impl Decision {
                 && before.fingerprint.is_some()
                 && seen.fingerprint.is_some()
                 && before.fingerprint.as_deref() != seen.fingerprint;
-            if more || other || (finding.cause == OBJECT_ACL && more_objects(before, known, seen)) {
+            if more || other || (finding.cause == OBJECT_ACL && more_objects(before, seen)) {
                 widened.push(before.id.clone());
             }
         }
         for finding in &mut self.findings {
             if widened.contains(&finding.id) {
+                let unattended = finding.state == FindingState::Open;
                 finding.state = FindingState::Open;
                 finding.told_at = None;
                 finding.response = None;
-                finding.escalation_step = 0;
-                finding.escalated_at = None;
+                // Whoever makes one object after the other public must not keep the ladder at its foot.
+                if finding.cause != OBJECT_ACL || !unattended {
+                    finding.escalation_step = 0;
+                    finding.escalated_at = None;
+                }
             }
         }
         self.widened = widened;
@@ -338,19 +343,18 @@ impl Decision {
 /// How long people who were told of public objects hear nothing of further ones.
 const OBJECTS_AGAIN_AFTER: SignedDuration = SignedDuration::from_hours(1);
 
-/// Whether there are public objects that whoever was told, or looks after it, does not know of. As long as
-/// nobody does, they are told of now and then, not of each.
-fn more_objects(before: &Finding, known: &ResourceRecord, seen: &Seen<'_>) -> bool {
-    let lately = before
-        .told_at
-        .is_some_and(|told| seen.at.duration_since(told) < OBJECTS_AGAIN_AFTER);
-    let taken_care_of = matches!(before.state, FindingState::Acknowledged { .. });
-    let Some(assessment) = seen.assessment.filter(|_| taken_care_of || !lately) else {
+/// Whether there are public objects that came after people were told. As long as nobody takes care of those
+/// they were told of, they are told now and then, not of each.
+fn more_objects(before: &Finding, seen: &Seen<'_>) -> bool {
+    let (Some(told), Some(assessment)) = (before.told_at, seen.assessment) else {
         return false;
     };
-    let now = causes::public_keys(seen.item, &assessment.bucket);
-    let then = causes::public_keys(&known.item, &assessment.bucket);
-    !now.is_subset(&then)
+    let taken_care_of = matches!(before.state, FindingState::Acknowledged { .. });
+    if !taken_care_of && seen.at.duration_since(told) < OBJECTS_AGAIN_AFTER {
+        return false;
+    }
+    let objects = ObjectAcls::of_item(seen.item).judge(&assessment.bucket);
+    objects.iter().any(|object| object.since > told)
 }
 
 fn new_finding(key: &ResourceKey, id: &str, cause: &Cause, from: Timestamp) -> Finding {

@@ -190,6 +190,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
                 let everything =
                     |item| job.payload["everything"] == true || read::is_to_be_completed(item);
                 let depth = match same {
+                    None => Depth::Anew(known.as_ref().map(|known| &known.item)),
                     Some(item) if !everything(item) => Depth::Access(item),
                     same => Depth::Everything(same),
                 };

@@ -17,6 +17,7 @@ use policy::pattern::Pattern;
 use crate::journal::{Change, same_changes};
 use crate::remediate::changes;
 use crate::state::{EnforcementStop, Exposure, Finding, FindingState};
+use crate::tell::closes;
 use crate::work::{backoff, later};
 
 /// Where enforcement is on, and what it may do there.
@@ -366,7 +367,11 @@ pub fn respond(
             again_at: None,
         };
     }
-    let seen_at = sent
+    // What the plan leaves open may have been told for long: the grace is that of what it closes.
+    let mut closed: Vec<&Finding> = sent.clone();
+    closed.retain(|finding| closes(&plan, &finding.cause));
+    let graced = if closed.is_empty() { &sent } else { &closed };
+    let seen_at = graced
         .iter()
         .filter_map(|finding| {
             exposures

@@ -341,7 +341,7 @@ fn held_by(hold: &Hold) -> HeldBy {
 }
 
 /// Whether a plan closes what is open by a cause.
-fn closes(plan: &compliance::remediation::RemediationPlan, cause: &str) -> bool {
+pub(crate) fn closes(plan: &compliance::remediation::RemediationPlan, cause: &str) -> bool {
     let through = |part: fn(&policy::public::Access) -> &policy::public::Answer| {
         [&plan.expected.read, &plan.expected.write]
             .into_iter()

@@ -382,12 +382,93 @@ async fn one_more_public_object_is_told_to_who_takes_care_of_the_others() {
         note: None,
         until: None,
     };
-    acknowledge(&looks, acknowledged);
-    set(&looks, "e-3", "b", granting(Permission::ReadAcp)).await;
-    assert_eq!(looks.findings()["object-acl"], "acknowledged");
-    set(&looks, "e-4", "c", public()).await;
+    // Whoever takes care of it was told of the first only.
+    acknowledge(&looks, acknowledged.clone());
+    set(&looks, "e-3", "private", private_acl()).await;
     assert_eq!(looks.findings()["object-acl"], "open");
-    assert_eq!(looks.told_kinds(), [NoticeKind::Opened, NoticeKind::Opened]);
+    assert_eq!(looks.told_kinds(), [NoticeKind::Opened; 2]);
+    acknowledge(&looks, acknowledged);
+    set(&looks, "e-4", "b", granting(Permission::ReadAcp)).await;
+    assert_eq!(looks.findings()["object-acl"], "acknowledged");
+    set(&looks, "e-5", "c", public()).await;
+    assert_eq!(looks.findings()["object-acl"], "open");
+    assert_eq!(looks.told_kinds(), [NoticeKind::Opened; 3]);
+}
+
+#[tokio::test]
+async fn what_came_after_people_were_told_is_told_when_an_hour_has_passed() {
+    let looks = guarded(closed(), enforcing()).await;
+    set(&looks, "e-1", "harmless", public()).await;
+    set(&looks, "e-2", "valuable", public()).await;
+    sweep(&looks).await;
+    assert_eq!(looks.told_kinds(), [NoticeKind::Opened]);
+    looks.clock.advance(SignedDuration::from_hours(1));
+    sweep(&looks).await;
+    assert_eq!(looks.told_kinds(), [NoticeKind::Opened; 2]);
+    let notice = notices(&looks).remove(1);
+    assert_eq!(notice.grants.len(), 2, "{notice:?}");
+    looks.clock.advance(SignedDuration::from_hours(2));
+    sweep(&looks).await;
+    assert_eq!(looks.told_kinds(), [NoticeKind::Opened; 2], "nothing new");
+}
+
+#[tokio::test]
+async fn an_object_that_is_not_answered_does_not_stand_before_the_others() {
+    let looks = guarded(closed(), enforcing()).await;
+    let slow_down = || CallError::Throttled {
+        operation: Operation::GetObjectAcl,
+    };
+    // Until patience ends, "a" is not answered, and counts as undecided.
+    let many = std::iter::repeat_with(slow_down).take(200).collect();
+    looks.memory.fail(Operation::GetObjectAcl, "b", many);
+    set(&looks, "e-1", "a", private_acl()).await;
+    while looks.told_kinds().is_empty() {
+        looks.next_look().await.unwrap();
+    }
+    looks.memory.failures.lock().unwrap().clear();
+    // An event about another one has both read, and is done with.
+    set(&looks, "e-2", "c", public()).await;
+    assert!(looks.disk().events["e-1"].verdict_at.is_some());
+    assert!(looks.disk().events["e-2"].verdict_at.is_some());
+    let objects = ObjectAcls::of_item(&known(&looks).await.item);
+    assert_eq!(objects.keys().collect::<Vec<_>>(), ["c"]);
+    assert_eq!(looks.until_next_look(), None);
+}
+
+#[tokio::test]
+async fn while_acls_are_ignored_what_events_tell_is_kept_for_later() {
+    let mut bucket = closed();
+    bucket.block = Some(PublicAccessBlock {
+        ignore_public_acls: true,
+        ..PublicAccessBlock::default()
+    });
+    let looks = guarded(bucket, enforcing()).await;
+    set(&looks, "e-1", "k", public()).await;
+    assert_eq!(says(&looks).await, ComplianceType::Compliant);
+    assert_eq!(looks.told_kinds(), []);
+    change(&looks, |bucket| bucket.block = None);
+    sweep(&looks).await;
+    assert_eq!(says(&looks).await, ComplianceType::NonCompliant);
+    assert_eq!(looks.told_kinds(), [NoticeKind::Opened]);
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_said_to_be_made_again_has_its_objects_looked_for() {
+    let looks = guarded(closed(), enforcing()).await;
+    set(&looks, "e-1", "k", public()).await;
+    for (made_again, state) in [(false, "open"), (true, "resolved")] {
+        if made_again {
+            change(&looks, |bucket| bucket.objects.clear());
+        }
+        looks.clock.advance(SignedDuration::from_secs(1));
+        let mut look = arrive::look(ACCOUNT, BUCKET, "b", looks.clock.now());
+        look.payload["anew"] = json!(true);
+        let job = claimed(&looks.guard, JobKind::Look, Some(look)).await;
+        let job = job.unwrap();
+        let did = looks.guard.look(&job).await;
+        ended(&looks.guard, &job, did).await;
+        assert_eq!(looks.findings()["object-acl"], state);
+    }
 }
 
 fn acknowledge(looks: &Looks, state: FindingState) {

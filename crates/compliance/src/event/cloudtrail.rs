@@ -139,10 +139,15 @@ fn of_storage(name: &str, record: &Value, account: Option<&str>) -> Result<Conce
     let bucket = text::bucket(RECORD, bucket)?;
     match at(parameters, &["key"]) {
         None => Ok(Concerns::Bucket(bucket)),
-        Some(key) if name == "PutObjectAcl" || grants(parameters) => Ok(Concerns::Object {
-            bucket,
-            key: text::key(RECORD, key)?,
-        }),
+        // What was uploaded in parts has the ACL that stood at their beginning, and is there at their end.
+        Some(key)
+            if matches!(name, "PutObjectAcl" | "CompleteMultipartUpload") || grants(parameters) =>
+        {
+            Ok(Concerns::Object {
+                bucket,
+                key: text::key(RECORD, key)?,
+            })
+        }
         // Data went in or out; who has access to the bucket is as it was.
         Some(_) => Ok(Concerns::Nothing),
     }

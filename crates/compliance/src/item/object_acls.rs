@@ -4,8 +4,10 @@
 //! ```json
 //! {"objectAcls": {
 //!     "objects": [
-//!         {"key": "report.pdf", "acl": {"owner": {"id": "…"}, "grantList": [{"grantee": "AllUsers", "permission": "Read"}]}},
-//!         {"key": "secret", "unread": {"reason": "accessDenied", "action": "s3:GetObjectAcl"}}
+//!         {"key": "report.pdf", "since": "2026-01-01T00:00:00Z",
+//!          "acl": {"owner": {"id": "…"}, "grantList": [{"grantee": "AllUsers", "permission": "Read"}]}},
+//!         {"key": "secret", "since": "2026-01-01T00:00:00Z",
+//!          "unread": {"reason": "accessDenied", "action": "s3:GetObjectAcl"}}
 //!     ],
 //!     "more": true,
 //!     "unsampled": {"reason": "accessDenied", "action": "s3:ListBucket"}
@@ -20,6 +22,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use jiff::Timestamp;
 use policy::bucket::{Acl, Bucket};
 use policy::observed::{Observed, Unread};
 use policy::public::{Answer, ObjectAccess, Witness, judge_object};
@@ -35,9 +38,18 @@ pub const OBJECT_ACLS: &str = "objectAcls";
 /// The objects of a bucket that may be public by ACLs of their own, as far as they are known.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ObjectAcls {
-    objects: BTreeMap<String, Observed<Acl>>,
+    objects: BTreeMap<String, Known>,
     more: bool,
     unsampled: Option<Unread>,
+}
+
+/// What is kept of one object.
+#[derive(Clone, Debug, PartialEq)]
+struct Known {
+    /// The grants to strangers; the others stay away.
+    acl: Observed<Acl>,
+    /// Since when it is kept.
+    since: Timestamp,
 }
 
 /// One object that its own ACL lets strangers in to, or of which that is not decided.
@@ -45,8 +57,10 @@ pub struct ObjectAcls {
 pub struct KnownObject {
     /// Its key.
     pub key: String,
-    /// Its ACL.
+    /// The grants to strangers of its ACL.
     pub acl: Observed<Acl>,
+    /// Since when it is known.
+    pub since: Timestamp,
     /// What its ACL lets strangers do.
     pub access: ObjectAccess,
 }
@@ -82,28 +96,46 @@ impl ObjectAcls {
     }
 
     /// Takes what was read of one object; `Absent`: it is gone. One that is not public is forgotten. Beyond
-    /// [`ObjectAcls::MOST`] it is only known that there are more.
-    pub fn take(&mut self, key: &str, acl: Observed<Acl>) {
-        let is_kept = match &acl {
-            Observed::Present(acl) => acl.grants.iter().any(|grant| grant.grantee.is_untrusted()),
-            Observed::Absent => false,
-            Observed::Unknown(_) => true,
+    /// [`ObjectAcls::MOST`] it is only known that there are more; one that is seen to be public takes the
+    /// place of one that was not read.
+    pub fn take(&mut self, key: &str, acl: Observed<Acl>, now: Timestamp) {
+        let acl = acl.map(|mut acl| {
+            acl.grants.retain(|grant| grant.grantee.is_untrusted());
+            acl
+        });
+        let (is_kept, is_public) = match &acl {
+            Observed::Present(acl) => (!acl.grants.is_empty(), !acl.grants.is_empty()),
+            Observed::Absent => (false, false),
+            Observed::Unknown(_) => (true, false),
         };
         if !is_kept {
             self.objects.remove(key);
-        } else if self.objects.contains_key(key) || self.objects.len() < Self::MOST {
-            self.objects.insert(key.to_owned(), acl);
-        } else {
-            self.more = true;
+            return;
         }
+        if let Some(known) = self.objects.get_mut(key) {
+            known.acl = acl;
+            return;
+        }
+        if self.objects.len() >= Self::MOST {
+            self.more = true;
+            let unread = self
+                .objects
+                .iter()
+                .find(|(_, known)| is_public && known.acl.is_unknown())
+                .map(|(key, _)| key.clone());
+            let Some(unread) = unread else { return };
+            self.objects.remove(&unread);
+        }
+        let known = Known { acl, since: now };
+        self.objects.insert(key.to_owned(), known);
     }
 
-    /// Why an ACL was not read, if that may pass by itself: the first.
-    pub fn in_passing(&self) -> Option<&str> {
-        self.objects.values().find_map(|acl| match acl {
-            Observed::Unknown(Unread::Passing(why)) => Some(why.as_str()),
-            _ => None,
-        })
+    /// The keys whose ACLs were not read in passing: the next look may read them.
+    pub fn in_passing(&self) -> impl Iterator<Item = &str> {
+        self.objects
+            .iter()
+            .filter(|(_, known)| matches!(known.acl, Observed::Unknown(Unread::Passing(_))))
+            .map(|(key, _)| key.as_str())
     }
 
     /// The objects that count as open in a bucket with this configuration, in the order of their keys.
@@ -115,10 +147,11 @@ impl ObjectAcls {
         }
         self.objects
             .iter()
-            .map(|(key, acl)| KnownObject {
+            .map(|(key, known)| KnownObject {
                 key: key.clone(),
-                acl: acl.clone(),
-                access: judge_object(&named, key, acl),
+                acl: known.acl.clone(),
+                since: known.since,
+                access: judge_object(&named, key, &known.acl),
             })
             .filter(KnownObject::counts_as_open)
             .collect()
@@ -132,10 +165,14 @@ impl ObjectAcls {
         let objects: Vec<Value> = self
             .objects
             .iter()
-            .map(|(key, acl)| match acl {
-                Observed::Present(acl) => json!({"key": key, "acl": bucket::acl_document(acl)}),
-                Observed::Unknown(why) => json!({"key": key, "unread": unread::to_json(why)}),
-                Observed::Absent => json!({"key": key}),
+            .map(|(key, known)| {
+                let mut object = json!({"key": key, "since": known.since.to_string()});
+                match &known.acl {
+                    Observed::Present(acl) => object["acl"] = bucket::acl_document(acl),
+                    Observed::Unknown(why) => object["unread"] = unread::to_json(why),
+                    Observed::Absent => {}
+                }
+                object
             })
             .collect();
         let mut member = json!({"objects": objects});
@@ -159,9 +196,14 @@ impl ObjectAcls {
             let acl = match (object.get("acl"), object.get("unread")) {
                 (Some(acl), _) => input::recorded_acl(acl),
                 (None, Some(why)) => Observed::Unknown(unread::from_json(why)),
-                (None, None) => Observed::Absent,
+                (None, None) => Observed::Unknown(Unread::Failed(
+                    "the item does not say what was read".to_owned(),
+                )),
             };
-            Some((key, acl))
+            let since = object.get("since").and_then(Value::as_str);
+            let since = since.and_then(|since| since.parse().ok());
+            let since = since.unwrap_or(item.capture_time);
+            Some((key, Known { acl, since }))
         });
         ObjectAcls {
             objects: objects.collect(),
@@ -221,6 +263,10 @@ mod tests {
         })
     }
 
+    fn now() -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+
     fn public() -> Observed<Acl> {
         acl(Grantee::Group(ALL_USERS.to_owned()))
     }
@@ -228,17 +274,21 @@ mod tests {
     #[test]
     fn what_is_not_public_is_forgotten() {
         let mut known = ObjectAcls::default();
-        known.take("private", acl(Grantee::CanonicalUser("o".to_owned())));
+        known.take(
+            "private",
+            acl(Grantee::CanonicalUser("o".to_owned())),
+            now(),
+        );
         assert!(known.is_empty());
         for (key, acl) in [
             ("public", public()),
             ("unread", Observed::Unknown(Unread::Failed("x".to_owned()))),
         ] {
-            known.take(key, acl);
+            known.take(key, acl, now());
         }
         assert_eq!(known.keys().collect::<Vec<_>>(), ["public", "unread"]);
-        known.take("public", acl(Grantee::CanonicalUser("o".to_owned())));
-        known.take("unread", Observed::Absent);
+        known.take("public", acl(Grantee::CanonicalUser("o".to_owned())), now());
+        known.take("unread", Observed::Absent, now());
         assert!(known.is_empty());
     }
 
@@ -246,15 +296,30 @@ mod tests {
     fn beyond_the_most_it_is_known_that_there_are_more() {
         let mut known = ObjectAcls::default();
         for number in 0..ObjectAcls::MOST {
-            known.take(&number.to_string(), public());
+            known.take(&number.to_string(), public(), now());
         }
         assert!(!known.has_more());
-        known.take("one more", public());
+        known.take("one more", public(), now());
         assert!(known.has_more());
         assert_eq!(known.keys().count(), ObjectAcls::MOST);
         // Known ones are still followed; that there were more is not forgotten by it.
-        known.take("0", Observed::Absent);
+        known.take("0", Observed::Absent, now());
         assert!(known.has_more());
         assert_eq!(known.keys().count(), ObjectAcls::MOST - 1);
+    }
+
+    #[test]
+    fn one_that_is_public_takes_the_place_of_one_that_was_not_read() {
+        let mut known = ObjectAcls::default();
+        let unread = || Observed::Unknown(Unread::Failed("x".to_owned()));
+        for number in 0..ObjectAcls::MOST {
+            known.take(&number.to_string(), unread(), now());
+        }
+        known.take("another", unread(), now());
+        assert!(known.keys().all(|key| key != "another"));
+        known.take("public", public(), now());
+        assert!(known.keys().any(|key| key == "public"));
+        assert!(known.has_more());
+        assert_eq!(known.keys().count(), ObjectAcls::MOST);
     }
 }

@@ -11,6 +11,9 @@ use crate::report::request::to_try;
 use crate::report::request_json;
 use crate::report::statement;
 
+/// How many objects a notice names: enough to act on.
+const OBJECTS_SHOWN: usize = 20;
+
 impl Notice {
     /// The notice with everything that a judged bucket shows: ways in, witness, statement, policy,
     /// public grants. `only` limits it to what is open through one mechanism, for a finding about that
@@ -99,7 +102,14 @@ impl Notice {
         self.attempt = witness
             .and_then(|witness| to_try(bucket, assessment.region.as_deref(), endpoint, witness))
             .map(|attempt| attempt.command);
-        self.grants = objects.iter().map(KnownObject::to_string).collect();
+        self.grants = objects
+            .iter()
+            .take(OBJECTS_SHOWN)
+            .map(KnownObject::to_string)
+            .collect();
+        if let Some(rest @ 1..) = objects.len().checked_sub(OBJECTS_SHOWN) {
+            self.grants.push(format!("and {rest} more"));
+        }
         self
     }
 }

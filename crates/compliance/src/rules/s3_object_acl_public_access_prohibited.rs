@@ -7,6 +7,7 @@ use super::{About, Outcome, Parameters, Rule, Severity, Subject, Trigger};
 use crate::assessment::Assessment;
 use crate::item::BUCKET;
 use crate::item::object_acls::{KnownObject, ObjectAcls};
+use crate::report::visible;
 
 /// The rule `s3-object-acl-public-access-prohibited`.
 #[derive(Clone, Copy, Debug)]
@@ -19,9 +20,10 @@ const ABOUT: About = About {
     detail: "Portcullis's own: AWS Config records no objects and has no such rule. A bucket fails when \
              the ACL of one of its objects lets strangers in and nothing (IgnorePublicAcls on any \
              level, BucketOwnerEnforced, a Deny) takes that back. The ACL of an object is read when \
-             an event tells of it: where data events of CloudTrail are logged, where the bucket sends \
-             its events to EventBridge, and from Ceph's ops log. What is known to be public is read \
-             again at each sweep. Where ACLs of objects are in force and none is known to be public \
+             an event tells of it (where data events of CloudTrail are logged, where the bucket sends \
+             its events to EventBridge, from Ceph's ops log unless the ACL comes with an upload), and in \
+             a sample. What is known to be public is read again at each sweep. Earlier versions of an \
+             object, which can have ACLs of their own, are not looked at. Where ACLs of objects are in force and none is known to be public \
              the rule is not applicable, since not every object was looked at; where they are not in \
              force the bucket complies.",
     resource_types: &[BUCKET],
@@ -29,7 +31,9 @@ const ABOUT: About = About {
     reads: &["s3:GetObjectAcl"],
     parameters: &[],
     severity: Severity::High,
-    annotations: &["2 objects are public by their own ACLs: KEY (read), KEY (read, write)."],
+    annotations: &[
+        "2 objects are public by their own ACLs: \"KEY\" (read), \"KEY\" (read, write).",
+    ],
     source: "https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html",
 };
 
@@ -73,6 +77,18 @@ fn decide(assessment: &Assessment, subject: &Subject<'_>) -> Outcome {
 /// How many keys a sentence names.
 const NAMED: usize = 3;
 
+/// How much of a key a sentence shows.
+const SHOWN: usize = 60;
+
+/// A key as it stands in a sentence that others read: whoever may upload chooses it.
+fn named(key: &str) -> String {
+    let shown: String = visible(key).chars().take(SHOWN + 1).collect();
+    match shown.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{:?}...", &shown[..end]),
+        None => format!("{shown:?}"),
+    }
+}
+
 /// Which objects are public, in a sentence; `None`: none is.
 pub fn open(objects: &[KnownObject], more: bool) -> Option<String> {
     let named: Vec<String> = objects
@@ -83,7 +99,8 @@ pub fn open(objects: &[KnownObject], more: bool) -> Option<String> {
                 .filter(|class| object.access.access(*class).witness().is_some())
                 .map(AccessClass::as_str)
                 .collect();
-            (!classes.is_empty()).then(|| format!("{} ({})", object.key, classes.join(", ")))
+            (!classes.is_empty())
+                .then(|| format!("{} ({})", named(&object.key), classes.join(", ")))
         })
         .collect();
     let count = match (named.len(), more) {
@@ -112,9 +129,12 @@ pub fn undecided(objects: &[KnownObject], more: bool) -> Option<String> {
             })
     });
     match reasons {
-        Some((key, reasons)) => Some(format!("whether {key} is public by its ACL: {reasons}")),
+        Some((key, reasons)) => {
+            let key = named(key);
+            Some(format!("whether {key} is public by its ACL: {reasons}"))
+        }
         None if more => Some(format!(
-            "more than {} objects were public by their own ACLs, and the others were not followed",
+            "more than {} objects were public by their own ACLs or could not be read, and the others were not followed",
             ObjectAcls::MOST
         )),
         None => None,
@@ -147,7 +167,7 @@ mod tests {
     fn answers(bucket: &Bucket, objects: &[(&str, Observed<Acl>)], expected: &str) {
         let mut known = ObjectAcls::default();
         for (key, acl) in objects {
-            known.take(key, acl.clone());
+            known.take(key, acl.clone(), bucket.as_of);
         }
         let none = parameters(&S3ObjectAclPublicAccessProhibited, &[]);
         let item = recorded_with(bucket, known);
@@ -161,18 +181,18 @@ mod tests {
         answers(
             &bucket(),
             &[("a", read())],
-            "NON_COMPLIANT 1 object is public by its own ACL: a (read).",
+            "NON_COMPLIANT 1 object is public by its own ACL: \"a\" (read).",
         );
         answers(
             &bucket(),
             &[("a", read()), ("b", acl(Permission::FullControl))],
-            "NON_COMPLIANT 2 objects are public by their own ACLs: a (read), b (read, write).",
+            "NON_COMPLIANT 2 objects are public by their own ACLs: \"a\" (read), \"b\" (read, write).",
         );
         let five: Vec<_> = ["a", "b", "c", "d", "e"].map(|key| (key, read())).into();
         answers(
             &bucket(),
             &five,
-            "NON_COMPLIANT 5 objects are public by their own ACLs: a (read), b (read), c (read) and 2 more.",
+            "NON_COMPLIANT 5 objects are public by their own ACLs: \"a\" (read), \"b\" (read), \"c\" (read) and 2 more.",
         );
     }
 
@@ -194,13 +214,13 @@ mod tests {
         answers(
             &bucket(),
             &[("a", denied())],
-            "INSUFFICIENT_DATA Not decided: whether a is public by its ACL: the object's ACL: access denied: \
+            "INSUFFICIENT_DATA Not decided: whether \"a\" is public by its ACL: the object's ACL: access denied: \
              s3:GetObjectAcl is missing",
         );
         answers(
             &bucket(),
             &[("a", denied()), ("b", acl(Permission::Read))],
-            "NON_COMPLIANT 1 object is public by its own ACL: b (read).",
+            "NON_COMPLIANT 1 object is public by its own ACL: \"b\" (read).",
         );
         let mut enforced = bucket();
         enforced.ownership = Observed::Present(ObjectOwnership::BucketOwnerEnforced);

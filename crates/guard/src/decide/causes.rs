@@ -1,13 +1,9 @@
 //! What is wrong with a resource, cause by cause.
 
-use std::collections::BTreeSet;
-
-use compliance::item::ConfigurationItem;
 use compliance::item::object_acls::ObjectAcls;
 use compliance::report::request_json;
 use compliance::rules::{ComplianceType, S3ObjectAclPublicAccessProhibited};
 use policy::action::AccessClass;
-use policy::bucket::Bucket;
 use policy::public::{Access, Answer};
 use serde_json::Value;
 
@@ -274,15 +270,6 @@ fn public_objects(seen: &Seen<'_>, answers: &[RuleAnswer<'_>]) -> Option<Cause> 
         is_exposure: witness.is_some(),
         witness: witness.map(request_json),
     })
-}
-
-/// The keys of objects that an item knows to be public by their own ACLs.
-pub(super) fn public_keys(item: &ConfigurationItem, bucket: &Bucket) -> BTreeSet<String> {
-    ObjectAcls::of_item(item)
-        .judge(bucket)
-        .into_iter()
-        .map(|object| object.key)
-        .collect()
 }
 
 /// Names of the rules about these classes that are not met.

@@ -46,7 +46,10 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
             mut jobs,
             same_type,
         } = raised;
-        jobs.extend(for_the_rest(&item.key, &self.events, now));
+        if self.unanswered.is_none() {
+            // Else they are still to be seen, by the look that is made again.
+            jobs.extend(for_the_rest(&item.key, &self.events, now));
+        }
         for notice in &mut notices {
             if matches!(
                 notice.kind,

@@ -7,7 +7,8 @@ use compliance::event::Concerns;
 use compliance::item::ConfigurationItem;
 use compliance::item::object_acls::ObjectAcls;
 use futures::stream::{self, StreamExt};
-use policy::observed::Observed;
+use policy::bucket::ObjectOwnership;
+use policy::observed::{Observed, Unread};
 
 use super::LookError;
 use crate::account::Reach;
@@ -42,44 +43,78 @@ fn told(events: &[EventRecord]) -> BTreeSet<String> {
     keys
 }
 
+/// What a look asks of a bucket's objects.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ask<'a> {
+    /// What was known of this bucket's objects, or of those of a bucket of its name.
+    pub(super) known: Option<&'a ConfigurationItem>,
+    /// Whether it may be another bucket than the known one.
+    pub(super) anew: bool,
+    /// The events that the look is about.
+    pub(super) events: &'a [EventRecord],
+    /// Of how many further objects the ACLs are read.
+    pub(super) sample: u16,
+}
+
+/// What a look knows of a bucket's objects.
+pub(super) struct Objects {
+    pub(super) acls: ObjectAcls,
+    /// The first failure in passing of this look.
+    pub(super) unanswered: Option<String>,
+}
+
 impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
     /// What is known of the ACLs of a bucket's objects, with those read that the events are about; without
-    /// such events, those that are known to be public, and up to `sample` others. Where no ACL has an effect,
-    /// none is read: what is known is kept for the day when they have one again.
+    /// such events, those that are known to be public, and a sample.
+    ///
+    /// Where ACLs are ignored, only what events tell is read, and all is kept for the day when they are not:
+    /// they can still be set. Where they are switched off they cannot, and nothing is read.
     pub(super) async fn object_acls<R: ReadBuckets>(
         &self,
         gatherer: &Gatherer<R>,
         judged: &Judged,
-        kept: Option<&ConfigurationItem>,
-        events: &[EventRecord],
-        sample: u16,
-    ) -> Result<ObjectAcls, LookError> {
-        let mut known = kept.map(ObjectAcls::of_item).unwrap_or_default();
+        ask: Ask<'_>,
+    ) -> Result<Objects, LookError> {
+        let mut objects = Objects {
+            acls: ask.known.map(ObjectAcls::of_item).unwrap_or_default(),
+            unanswered: None,
+        };
+        let acls = &mut objects.acls;
         let verdict = &judged.assessment.verdict;
-        if verdict.objects_may_be_public == Some(false) {
-            known.sampled(None);
-            return Ok(known);
+        let in_force = verdict.objects_may_be_public != Some(false);
+        let switched_off = judged.assessment.bucket.ownership.present()
+            == Some(&ObjectOwnership::BucketOwnerEnforced);
+        if !in_force {
+            acls.sampled(None);
         }
-        let mut keys = told(events);
-        if keys.is_empty() {
-            keys = known.keys().map(str::to_owned).collect();
+        if switched_off {
+            return Ok(objects);
+        }
+        let mut keys = told(ask.events);
+        if in_force {
+            // What was not answered the last time would else stand in the way of what is told now.
+            keys.extend(acls.in_passing().map(str::to_owned));
+            if keys.is_empty() || ask.anew {
+                keys.extend(acls.keys().map(str::to_owned));
+            }
         }
         let address = &judged.address;
         // A bucket that is open is closed first, and an event is answered first.
         let is_open = verdict.read.is_open() || verdict.write.is_open();
-        if sample > 0 && events.is_empty() && !is_open {
+        let may_sample = in_force && !is_open && (ask.events.is_empty() || ask.anew);
+        if ask.sample > 0 && may_sample {
             let answer = gatherer
                 .pace()
                 .call(Operation::ListObjects, || {
-                    gatherer.reader().sample_keys(address, sample)
+                    gatherer.reader().sample_keys(address, ask.sample)
                 })
                 .await;
             match observe(answer.map(Some)) {
                 Ok(Observed::Present(sample)) => {
-                    known.sampled(None);
+                    acls.sampled(None);
                     keys.extend(sample);
                 }
-                Ok(Observed::Unknown(why)) => known.sampled(Some(why)),
+                Ok(Observed::Unknown(why)) => acls.sampled(Some(why)),
                 Err(Lost::Hopeless(hopeless)) => return Err(hopeless.into()),
                 Ok(Observed::Absent) | Err(Lost::Gone) => {}
             }
@@ -95,6 +130,7 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
                 (key, answer)
             })
             .buffer_unordered(AT_ONCE);
+        let now = self.clock.now();
         while let Some((key, answer)) = answers.next().await {
             let acl = match observe(answer) {
                 Ok(acl) => gatherer.not_offered_is_absent(acl),
@@ -102,8 +138,11 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
                 // The next look finds that the bucket is gone.
                 Err(Lost::Gone) => continue,
             };
-            known.take(&key, acl);
+            if let Observed::Unknown(Unread::Passing(why)) = &acl {
+                objects.unanswered.get_or_insert_with(|| why.clone());
+            }
+            objects.acls.take(&key, acl, now);
         }
-        Ok(known)
+        Ok(objects)
     }
 }

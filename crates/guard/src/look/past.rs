@@ -54,8 +54,13 @@ impl<P: Repository, A: Reach, C: Clock> Looking<'_, P, A, C> {
         }
         let before = as_before(&read.bucket, last);
         let opened_by = fingerprint::of(&before, &judge(&before));
-        // What is not known cannot be told apart.
-        read.fingerprint.is_none() || opened_by.is_none() || opened_by == read.fingerprint
+        match (&opened_by, &read.fingerprint) {
+            // It closed objects; the bucket itself was not open.
+            (None, Some(_)) => false,
+            // What is not known cannot be told apart.
+            (_, None) => true,
+            (Some(then), Some(now)) => then == now,
+        }
     }
 
     /// What the responder did before, as far as it matters for this bucket.

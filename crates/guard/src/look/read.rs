@@ -13,6 +13,7 @@ use policy::observed::{Observed, Unread};
 use serde_json::Value;
 
 use super::LookError;
+use super::objects::{Ask, Objects};
 use crate::account::{Account, Reach};
 use crate::clock::Clock;
 use crate::gather::{Lost, arn_name};
@@ -31,6 +32,9 @@ pub(crate) enum Depth<'a> {
     /// Everything that is recorded. Only what cannot be asked for is taken over, if there is an item
     /// of this very bucket.
     Everything(Option<&'a ConfigurationItem>),
+    /// Everything, of what may be another bucket than that of this item, of the same name. Of the item only
+    /// the objects are looked for.
+    Anew(Option<&'a ConfigurationItem>),
 }
 
 /// What a look found.
@@ -132,9 +136,10 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
     ) -> Result<Found, LookError> {
         let now = self.clock.now();
         let gatherer = account.gatherer(now).await?;
-        let kept = match depth {
-            Depth::Access(item) => Some(item),
-            Depth::Everything(item) => item,
+        let (kept, objects) = match depth {
+            Depth::Access(item) => (Some(item), None),
+            Depth::Everything(item) => (item, None),
+            Depth::Anew(item) => (None, item),
         };
         let known_region = kept.map(|item| item.key.region.clone());
         let address = BucketAddress {
@@ -145,13 +150,15 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
         };
         let sample = match depth {
             Depth::Access(_) => 0,
-            Depth::Everything(_) => self.settings.recorder.sampled_objects(),
+            Depth::Everything(_) | Depth::Anew(_) => self.settings.recorder.sampled_objects(),
         };
         let reading = match depth {
             Depth::Access(_) => Reading::Access {
                 tags: self.settings.needs_tags(),
             },
-            Depth::Everything(_) => Reading::Everything(self.settings.recorder.parts()),
+            Depth::Everything(_) | Depth::Anew(_) => {
+                Reading::Everything(self.settings.recorder.parts())
+            }
         };
         let recorded = match record(&gatherer, address, reading).await {
             Ok(recorded) => recorded,
@@ -182,16 +189,23 @@ impl<P: Repository, A: Reach, C: Clock> Guard<P, A, C> {
                 Observed::Unknown(_) => kept.map(|item| item.tags.clone()).unwrap_or_default(),
             },
             parts: match depth {
-                Depth::Everything(_) => parts,
+                Depth::Everything(_) | Depth::Anew(_) => parts,
                 Depth::Access(item) => parts_of(item),
             },
             object_acls: ObjectAcls::default(),
             related_events: events.iter().map(|event| event.id.clone()).collect(),
         };
-        let object_acls = self
-            .object_acls(&gatherer, &judged, kept, events, sample)
-            .await?;
-        let unanswered = unanswered.or_else(|| object_acls.in_passing().map(str::to_owned));
+        let ask = Ask {
+            known: objects.or(kept),
+            anew: objects.is_some(),
+            events,
+            sample,
+        };
+        let Objects {
+            acls: object_acls,
+            unanswered: of_objects,
+        } = self.object_acls(&gatherer, &judged, ask).await?;
+        let unanswered = unanswered.or(of_objects);
         let taken = Taken {
             object_acls,
             ..taken

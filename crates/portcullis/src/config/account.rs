@@ -111,8 +111,8 @@ pub(crate) struct Recorder {
     /// The parts of a bucket that are recorded beside what decides who has access. [default: all]
     pub(crate) parts: Option<Vec<Part>>,
     /// Of up to how many objects of a bucket the ACLs are read each time that everything of it is recorded,
-    /// where ACLs of objects have an effect. 0: of none, and s3:ListBucket is not needed. An object that an
-    /// event tells of is read all the same.
+    /// where ACLs of objects have an effect. 0: of none. An object that an event tells of is read all the
+    /// same. Without s3:ListBucket, S3 does not say that an object is gone, and it counts as undecided.
     #[schemars(range(max = 1000))]
     pub(crate) sample_objects: u16,
     /// How often each account is gone through for its verdicts, whatever events come.
