@@ -2,8 +2,8 @@
 //! known now.
 //!
 //! - Each rule whose answer differs makes a compliance change.
-//! - Each cause that lets somebody in (ACL, policy, access point, ACLs of objects), each that could not be decided, and
-//!   each other rule that fails is a finding. A cause that was not there before opens it (again); one
+//! - Each cause that lets somebody in (ACL, policy, access point, ACLs of objects), each that could not be
+//!   decided, and each other rule that fails is a finding. A cause that was not there before opens it (again); one
 //!   that is gone resolves it.
 //! - A cause that can no longer be decided is neither: what was open counts as open until it is seen
 //!   closed.

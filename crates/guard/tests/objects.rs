@@ -348,7 +348,7 @@ async fn an_acl_that_may_not_be_read_counts_as_open() {
     assert_eq!(known(&looks).await.exposures.len(), 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_acl_that_is_not_answered_in_passing_is_read_again_soon() {
     let looks = guarded(closed(), enforcing()).await;
     let slow_down = || CallError::Throttled {
@@ -412,7 +412,7 @@ async fn what_came_after_people_were_told_is_told_when_an_hour_has_passed() {
     assert_eq!(looks.told_kinds(), [NoticeKind::Opened; 2], "nothing new");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_object_that_is_not_answered_does_not_stand_before_the_others() {
     let looks = guarded(closed(), enforcing()).await;
     let slow_down = || CallError::Throttled {

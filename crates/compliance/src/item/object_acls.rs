@@ -103,12 +103,8 @@ impl ObjectAcls {
             acl.grants.retain(|grant| grant.grantee.is_untrusted());
             acl
         });
-        let (is_kept, is_public) = match &acl {
-            Observed::Present(acl) => (!acl.grants.is_empty(), !acl.grants.is_empty()),
-            Observed::Absent => (false, false),
-            Observed::Unknown(_) => (true, false),
-        };
-        if !is_kept {
+        let is_public = acl.present().is_some_and(|acl| !acl.grants.is_empty());
+        if !is_public && !acl.is_unknown() {
             self.objects.remove(key);
             return;
         }
